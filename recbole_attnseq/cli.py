@@ -1,0 +1,4 @@
+"""Entry point, filled in below."""
+
+
+def main() -> None: ...
