@@ -1,0 +1,342 @@
+"""Files where the owner packed them: folders, gz, bz2, zip and tar, read in place.
+
+Nothing is unpacked to disk, so a 50 GB archive needs no 50 GB more. Every failure to read (a cut archive, a
+bad checksum, a kind that cannot be read) becomes a :class:`UserError` that names the file.
+"""
+
+from __future__ import annotations
+
+import bz2
+import contextlib
+import fnmatch
+import gzip
+import hashlib
+import io
+import lzma
+import os
+import tarfile
+import zipfile
+import zlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any, cast
+
+from recbole_attnseq.errors import UserError
+
+_PACKED = (".gz", ".bz2", ".xz")
+_ARCHIVES = (".zip", ".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tar.xz")
+_UNREADABLE = (".7z", ".rar")
+READ_ERRORS = (EOFError, zlib.error, zipfile.BadZipFile, tarfile.TarError, lzma.LZMAError, gzip.BadGzipFile)
+
+Tick = Callable[[int], object]
+Opener = Callable[["Tick | None"], contextlib.AbstractContextManager[IO[bytes]]]
+
+
+@dataclass(frozen=True)
+class Member:
+    """One file inside what the person gave.
+
+    Args:
+        name: path inside the archive or folder, without ``.gz``; what patterns are matched with.
+        label: what error messages call it.
+        size: bytes as stored, for the progress bar; 0 where not known.
+        opener: opens the (decompressed) content.
+    """
+
+    name: str
+    label: str
+    size: int
+    opener: Opener
+
+    @contextlib.contextmanager
+    def open(self, tick: Tick | None = None) -> Iterator[IO[bytes]]:
+        """The content as a binary stream; read errors come out as :class:`UserError`.
+
+        Args:
+            tick: told how many stored bytes each read took.
+        """
+        try:
+            with self.opener(tick) as stream:
+                yield stream
+        except READ_ERRORS as error:
+            raise UserError(damaged(self.label, error)) from error
+
+
+def damaged(label: str, error: BaseException) -> str:
+    """The line about a file that cannot be read to its end."""
+    reason = str(error).strip().rstrip(".") or type(error).__name__
+    return f"{label}: truncated or damaged archive ({reason}); download it again."
+
+
+class Raw:
+    """The owner's download: a file, an archive or a folder of either.
+
+    Args:
+        path: what the person gave with ``--raw``.
+
+    Raises:
+        UserError: the path is missing, or a kind of archive that the standard library cannot read.
+    """
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        self.path = Path(path)
+        if not self.path.exists():
+            raise UserError(f"{self.path}: no such file or folder; give the owner's download with --raw.")
+        try:
+            self.members = list(_list(self.path))
+        except (*READ_ERRORS, ValueError) as error:
+            if isinstance(error, UserError):
+                raise
+            raise UserError(damaged(str(self.path), error)) from error
+        except OSError as error:
+            raise UserError(f"{self.path}: cannot be read ({error.strerror or error}).") from error
+
+    def find(self, patterns: tuple[str, ...], first: bool = False) -> list[Member]:
+        """Members whose name matches a pattern, in the order of the patterns, then by name.
+
+        Args:
+            patterns: shell patterns of the path's end (``ml-1m/ratings.dat`` or ``ratings.dat``).
+            first: give only what the first successful pattern matches.
+        """
+        found: dict[str, Member] = {}
+        for pattern in patterns:
+            hits = [m for m in self.members if _matches(m.name, pattern)]
+            for member in sorted(hits, key=lambda m: m.name):
+                found.setdefault(member.label, member)
+            if first and found:
+                break
+        return list(found.values())
+
+    def files(self) -> list[Path]:
+        """The files on disk, for checksums."""
+        return [self.path] if self.path.is_file() else sorted(p for p in self.path.rglob("*") if p.is_file())
+
+    def describe(self, limit: int = 8) -> str:
+        """The names of the first members, for error messages."""
+        names = [member.name for member in self.members]
+        more = f" and {len(names) - limit} more" if len(names) > limit else ""
+        return (", ".join(names[:limit]) or "nothing") + more
+
+
+def sha256(path: Path) -> str:
+    """Checksum of a file, read in pieces."""
+    digest = hashlib.sha256()
+    with path.open("rb") as stream:
+        while block := stream.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def _matches(name: str, pattern: str) -> bool:
+    parts = name.replace(os.sep, "/").split("/")
+    depth = pattern.count("/") + 1
+    return len(parts) >= depth and fnmatch.fnmatchcase("/".join(parts[-depth:]), pattern)
+
+
+def _bare(name: str) -> str:
+    for ending in _PACKED:
+        if name.lower().endswith(ending):
+            return name[: -len(ending)]
+    return name
+
+
+def _list(path: Path) -> Iterator[Member]:
+    if path.is_dir():
+        for file in sorted(p for p in path.rglob("*") if p.is_file()):
+            yield from _list_file(file, str(file.relative_to(path)))
+    else:
+        yield from _list_file(path, path.name)
+
+
+def _list_file(path: Path, name: str) -> Iterator[Member]:
+    lower = name.lower()
+    if lower.endswith(_UNREADABLE):
+        # In a folder it may lie beside what was unpacked from it; alone it is an error.
+        if path.name == name:
+            raise UserError(
+                f"{path}: this kind of archive cannot be read in place; unpack it and give the folder."
+            )
+        return
+    if lower.endswith(".zip"):
+        yield from _list_zip(lambda: zipfile.ZipFile(path), str(path), name if path.name != name else "")
+    elif lower.endswith(_ARCHIVES):
+        yield from _list_tar(path)
+    else:
+        yield Member(_bare(name), str(path), path.stat().st_size, _opener(lambda: path.open("rb"), name))
+
+
+def _list_zip(open_zip: Callable[[], zipfile.ZipFile], label: str, prefix: str) -> Iterator[Member]:
+    with open_zip() as archive:
+        infos = [info for info in archive.infolist() if not info.is_dir()]
+    for info in infos:
+        if info.filename.startswith("__MACOSX/"):
+            continue
+        inner = f"{label}:{info.filename}"
+
+        def stream(info: zipfile.ZipInfo = info) -> IO[bytes]:
+            return _InZip(open_zip(), info)
+
+        if info.filename.lower().endswith(".zip"):
+            nested = _nested(stream)
+            yield from _list_zip(nested, inner, info.filename)
+        else:
+            opener = _opener(stream, info.filename)
+            yield Member(_bare(info.filename), inner, info.compress_size, opener)
+
+
+def _nested(stream: Callable[[], IO[bytes]]) -> Callable[[], zipfile.ZipFile]:
+    return lambda: zipfile.ZipFile(stream())
+
+
+def _opener(stream: Callable[[], IO[bytes]], name: str) -> Opener:
+    return lambda tick: _open(stream, name, tick)
+
+
+class _InZip(io.BufferedReader):
+    """A member of a zip that closes the archive together with itself."""
+
+    def __init__(self, archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> None:
+        try:
+            super().__init__(cast(io.RawIOBase, archive.open(info)), 1 << 16)
+        except (RuntimeError, NotImplementedError) as error:
+            raise UserError(
+                f"{info.filename}: cannot be read ({error}); unpack it and give the folder."
+            ) from error
+        self._archive = archive
+
+    def close(self) -> None:
+        super().close()
+        archive = getattr(self, "_archive", None)
+        if archive is not None:
+            archive.close()
+
+
+def _list_tar(path: Path) -> Iterator[Member]:
+    with tarfile.open(path) as archive:
+        infos = [info for info in archive if info.isfile()]
+    for info in infos:
+
+        def stream(info: tarfile.TarInfo = info) -> IO[bytes]:
+            archive = tarfile.open(path)  # noqa: SIM115 - closed with the member
+            content = archive.extractfile(info)
+            if content is None:
+                raise UserError(f"{path}:{info.name}: not a plain file.")
+            return _InTar(archive, content, info.size)
+
+        yield Member(_bare(info.name), f"{path}:{info.name}", info.size, _opener(stream, info.name))
+
+
+class _InTar(io.BufferedReader):
+    """A member of a tar that closes the archive together with itself and notices a cut."""
+
+    def __init__(self, archive: tarfile.TarFile, content: IO[bytes], size: int) -> None:
+        super().__init__(cast(io.RawIOBase, content), 1 << 16)
+        self._archive = archive
+
+    def close(self) -> None:
+        super().close()
+        archive = getattr(self, "_archive", None)
+        if archive is not None:
+            archive.close()
+
+
+@contextlib.contextmanager
+def _open(stream: Callable[[], IO[bytes]], name: str, tick: Tick | None) -> Iterator[IO[bytes]]:
+    lower = name.lower()
+    with stream() as source:
+        raw = source if tick is None else cast(IO[bytes], _Ticking(source, tick))
+        if lower.endswith(".gz"):
+            yield cast(IO[bytes], _Gzip(raw))
+        elif lower.endswith(".bz2"):
+            with bz2.open(raw) as plain:
+                yield cast(IO[bytes], plain)
+        elif lower.endswith(".xz"):
+            with lzma.open(raw) as plain:
+                yield cast(IO[bytes], plain)
+        else:
+            yield raw
+
+
+class _Ticking(io.RawIOBase):
+    """Tells a progress bar of every read."""
+
+    def __init__(self, raw: IO[bytes], tick: Tick) -> None:
+        self._raw = raw
+        self._tick = tick
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return self._raw.seekable()
+
+    def seek(self, offset: int, whence: int = 0) -> int:
+        return self._raw.seek(offset, whence)
+
+    def tell(self) -> int:
+        return self._raw.tell()
+
+    def readinto(self, buffer: Any) -> int:
+        data = self._raw.read(len(buffer))
+        buffer[: len(data)] = data
+        self._tick(len(data))
+        return len(data)
+
+
+class _Gzip(io.BufferedIOBase):
+    """Gzip that forgives bytes after a complete member.
+
+    Some of Amazon's review files carry rubbish after the last member. A member whose checksum held is data;
+    what follows and is no gzip is not. A member that ends before its checksum remains an error.
+    """
+
+    def __init__(self, raw: IO[bytes]) -> None:
+        self._raw = raw
+        self._zip = zlib.decompressobj(31)
+        self._tail = b""
+        self._members = 0
+        self._ended = False
+        self._started = False
+        self.garbage = 0
+
+    def readable(self) -> bool:
+        return True
+
+    def read1(self, size: int | None = -1) -> bytes:
+        return self.read(size)
+
+    def read(self, size: int | None = -1) -> bytes:
+        if size is None or size < 0:
+            return b"".join(iter(lambda: self.read(1 << 20), b""))
+        while not self._ended:
+            data = self._tail or self._raw.read(1 << 16)
+            self._tail = b""
+            if not data:
+                if self._started or not self._members:
+                    raise EOFError("compressed file ended before its end mark")
+                self._ended = True
+                break
+            if not self._started and self._members:
+                data = data.lstrip(b"\0")
+                if not data:
+                    continue
+            try:
+                out = self._zip.decompress(data, size)
+            except zlib.error:
+                if self._started or not self._members:
+                    raise
+                self.garbage += len(data)
+                self._ended = True
+                break
+            self._started = True
+            if self._zip.eof:
+                self._tail = self._zip.unused_data
+                self._zip = zlib.decompressobj(31)
+                self._members += 1
+                self._started = False
+            else:
+                self._tail = self._zip.unconsumed_tail
+            if out:
+                return out
+        return b""

@@ -1,0 +1,348 @@
+"""The preparation of one data set: read, judge, sort, filter, write, record."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import json
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from tqdm import tqdm
+
+from recbole_attnseq.data.prepare import side as side_tables
+from recbole_attnseq.data.prepare.archive import Member, Raw, sha256
+from recbole_attnseq.data.prepare.atomic import AtomicFile, floats, new_folder, tokens, write_table
+from recbole_attnseq.data.prepare.collect import Collected, Collector, Options, raw_columns
+from recbole_attnseq.data.prepare.filters import (
+    Mask,
+    consecutive_repeats,
+    duplicates,
+    k_core,
+    met_before,
+    session_starts,
+)
+from recbole_attnseq.data.prepare.readers import read
+from recbole_attnseq.data.prepare.report import Report, Summary
+from recbole_attnseq.data.prepare.source import Batch, Interactions, Source
+from recbole_attnseq.data.prepare.spool import Columns, Spool, by_user, user_chunks
+from recbole_attnseq.data.prepare.vocabulary import Vocabulary
+from recbole_attnseq.errors import UserError
+
+DUPLICATE = "repeated in user, item, time and behaviour"
+REPEAT = "consecutive repeats of an item"
+Feed = Callable[[Collector], None]
+
+
+@dataclass
+class Prepared:
+    """What a preparation made: the folder, the figures and the drops."""
+
+    folder: Path
+    summary: Summary
+    report: Report
+    record: dict[str, Any]
+
+
+def prepare(
+    source: Source,
+    raw: Raw,
+    out: Path,
+    options: Options | None = None,
+    *,
+    force: bool = False,
+    progress: bool = False,
+) -> Prepared:
+    """Makes RecBole's atomic files of an owner's download.
+
+    Args:
+        source: the declaration of the data set.
+        raw: the download.
+        out: the folder to make; its name becomes the files' stem.
+        options: filters.
+        force: replace an existing folder.
+        progress: show a progress bar on standard error.
+
+    Raises:
+        UserError: bad input, an existing folder, a full disk; nothing partial is left.
+    """
+    options = options or Options()
+
+    def feed(collector: Collector) -> None:
+        for form in source.interactions:
+            _feed(collector, form, raw, source, progress)
+
+    return run(source, feed, out, options, raw=raw, force=force)
+
+
+def run(
+    source: Source,
+    feed: Feed,
+    out: Path,
+    options: Options,
+    *,
+    raw: Raw | None = None,
+    report: Report | None = None,
+    force: bool = False,
+) -> Prepared:
+    """As :func:`prepare`, for interactions that ``feed`` hands to the collector."""
+    options.check()
+    report = report if report is not None else Report()
+    with new_folder(out, force) as (fresh, scratch):
+        collector = Collector(source, options, report, scratch)
+        feed(collector)
+        data = collector.finish()
+        columns, spool = _sort(data, source, options, report, scratch)
+        try:
+            keep = _core(columns, data, options, report)
+            if not keep.any():
+                raise UserError(
+                    f"{source.name}: no interaction is left of {report.rows:,} rows; dropped: {report.reasons()}."
+                )
+            files: dict[str, str] = {}
+            summary, kept_users, kept_items = _write_inter(
+                columns, keep, data, options, fresh, out.name, files
+            )
+        finally:
+            spool.remove()
+        if raw is not None:
+            _write_side(source, raw, data, kept_users, kept_items, fresh, out.name, report, files)
+        record = _record(source, raw, options, summary, report, files, out.name)
+        (fresh / f"{out.name}.meta.json").write_text(
+            json.dumps(record, indent=2, ensure_ascii=False) + "\n", "utf-8"
+        )
+    return Prepared(out, summary, report, record)
+
+
+def _feed(collector: Collector, form: Interactions, raw: Raw, source: Source, progress: bool) -> None:
+    report = collector.report
+    if form.batches is not None:
+        _take(collector, form.batches(raw, report), form, str(raw.path))
+        return
+    members = raw.find(form.table.files, form.table.first)
+    if not members:
+        if form.table.optional:
+            report.note(f"no {' or '.join(form.table.files)} in the download")
+            return
+        raise UserError(
+            f"{raw.path}: no archive of '{source.name}': it lacks {' or '.join(form.table.files)}; it holds {raw.describe()}."
+        )
+    for member in members:
+        with _bar(member, progress) as tick:
+            batches = read(form.table, member, raw_columns(form), report, tick)
+            _take(collector, batches, form, member.label)
+
+
+def _take(collector: Collector, batches: Iterable[Batch], form: Interactions, label: str) -> None:
+    row = 0
+    for batch in batches:
+        raw_rows = len(next(iter(batch.values()))) if batch else 0
+        if form.table.compute is not None and batch:
+            batch = form.table.compute(batch)
+        _check_columns(batch, form, label)
+        collector.take(batch, form, label, row)
+        row += raw_rows
+
+
+def _check_columns(batch: Batch, form: Interactions, label: str) -> None:
+    needed = [form.user, form.item, *([form.time] if form.time else [])]
+    lacking = [name for name in needed if name not in batch]
+    if lacking:
+        found = ", ".join(sorted(batch)) or "none of those asked for"
+        raise UserError(
+            f"{label}: has no column '{lacking[0]}' (of the columns to read it has: {found}); wrong file, or name its columns."
+        )
+
+
+@contextlib.contextmanager
+def _bar(member: Member, progress: bool) -> Iterator[Callable[[int], object] | None]:
+    if not progress:
+        yield None
+        return
+    with tqdm(total=member.size or None, unit="B", unit_scale=True, desc=member.name[-40:]) as bar:
+        yield bar.update
+
+
+def _sort(
+    data: Collected, source: Source, options: Options, report: Report, scratch: Path
+) -> tuple[Columns, Spool]:
+    """Rows by (user, time, source order), duplicates and repeats dropped, sessions numbered."""
+    drop_duplicates = source.duplicates if options.drop_duplicates is None else options.drop_duplicates
+    dtypes = {name: column.dtype for name, column in data.columns.items()}
+    if options.session_gap is not None:
+        dtypes["session_id"] = np.dtype(np.int64)
+    spool = Spool(scratch, dtypes)
+    sessions = 0
+    for part in by_user(data.columns, len(data.users), scratch):
+        if options.session_gap is not None:
+            start = session_starts(part["user"], part["time"], options.session_gap)
+            part["session_id"] = np.cumsum(start) + sessions
+            sessions += int(start.sum())
+        if drop_duplicates:
+            part = _drop(
+                part,
+                duplicates(part["user"], part["item"], part["time"], part.get("behaviour")),
+                DUPLICATE,
+                report,
+            )
+        if options.drop_repeats:
+            part = _drop(part, consecutive_repeats(part["user"], part["item"]), REPEAT, report)
+        spool.append(part)
+    return spool.finish(), spool
+
+
+def _drop(part: Columns, bad: Mask, reason: str, report: Report) -> Columns:
+    report.drop(reason, int(bad.sum()))
+    return {name: column[~bad] for name, column in part.items()} if bad.any() else part
+
+
+def _core(columns: Columns, data: Collected, options: Options, report: Report) -> Mask:
+    if options.user_min <= 1 and options.item_min <= 1:
+        return np.ones(len(columns["user"]), bool)
+    keep = k_core(
+        columns["user"], columns["item"], len(data.users), len(data.items), options.user_min, options.item_min
+    )
+    reason = f"outside the core ({options.user_min} a user, {options.item_min} an item)"
+    report.drop(reason, int(len(keep) - keep.sum()))
+    return keep
+
+
+def _write_inter(
+    columns: Columns,
+    keep: Mask,
+    data: Collected,
+    options: Options,
+    folder: Path,
+    stem: str,
+    files: dict[str, str],
+) -> tuple[Summary, Mask, Mask]:
+    present = {name: kind for name, kind in data.specs.items() if _present(columns[name], kind)}
+    specs = ["user_id:token", "item_id:token", "timestamp:float", *(f"{n}:{k}" for n, k in present.items())]
+    names = {
+        name: pa.array(data.vocabularies[name].names, pa.string())
+        for name in present
+        if present[name] != "float"
+    }
+    users, items = pa.array(data.users.names, pa.string()), pa.array(data.items.names, pa.string())
+    if options.session_gap is not None:
+        specs.append("session_id:token")
+    kept_users, kept_items = np.zeros(len(users), bool), np.zeros(len(items), bool)
+    ties = repeats = 0
+    first, last = np.inf, -np.inf
+    lengths = np.zeros(len(users), np.int64)
+    file = AtomicFile(folder / f"{stem}.inter", specs)
+    try:
+        for chunk in user_chunks(columns["user"]):
+            mask = keep[chunk]
+            part = {name: column[chunk][mask] for name, column in columns.items()}
+            user, item, when = part["user"], part["item"], part["time"]
+            if not len(user):
+                continue
+            kept_users[user], kept_items[item] = True, True
+            lengths += np.bincount(user, minlength=len(users))
+            ties += int(((user[1:] == user[:-1]) & (when[1:] == when[:-1])).sum())
+            repeats += met_before(user, item)
+            first, last = min(first, float(when.min())), max(last, float(when.max()))
+            texts = [tokens(users, user), tokens(items, item), floats(when, data.whole["time"])]
+            for name, kind in present.items():
+                texts.append(
+                    floats(part[name], data.whole[name])
+                    if kind == "float"
+                    else tokens(names[name], part[name])
+                )
+            if options.session_gap is not None:
+                texts.append(pa.array(part["session_id"]).cast(pa.string()))
+            file.rows(texts)
+        file.close()
+    except BaseException:
+        file.abandon()
+        raise
+    files[f"{stem}.inter"] = file.sha256
+    lengths = lengths[lengths > 0]
+    summary = Summary(
+        users=int(kept_users.sum()),
+        items=int(kept_items.sum()),
+        interactions=int(lengths.sum()),
+        first_time=first,
+        last_time=last,
+        ordinal=data.ordinal,
+        ties=ties,
+        repeats=repeats,
+        shortest=int(lengths.min()),
+        median=float(np.median(lengths)),
+        longest=int(lengths.max()),
+    )
+    return summary, kept_users, kept_items
+
+
+def _present(column: Any, kind: str) -> bool:
+    """Whether a field has any value: one that a variant of the source lacks is not written."""
+    return bool((~np.isnan(column)).any() if kind == "float" else (column >= 0).any())
+
+
+def _write_side(
+    source: Source,
+    raw: Raw,
+    data: Collected,
+    kept_users: Mask,
+    kept_items: Mask,
+    folder: Path,
+    stem: str,
+    report: Report,
+    files: dict[str, str],
+) -> None:
+    for kind, vocabulary, kept in (("item", data.items, kept_items), ("user", data.users, kept_users)):
+        rows: dict[int, dict[str, str]] = {}
+        specs: dict[str, str] = {}
+        for table in (one for one in source.side if one.kind == kind):
+            if side_tables.collect(raw, table, vocabulary, kept, rows, report):
+                specs.update({one.name: one.spec for one in table.fields})
+        specs = {name: spec for name, spec in specs.items() if any(row.get(name) for row in rows.values())}
+        if not specs:
+            continue
+        table_rows = {vocabulary.names[c]: [rows[c].get(name, "") for name in specs] for c in sorted(rows)}
+        name = f"{stem}.{kind}"
+        files[name] = write_table(folder / name, [f"{kind}_id:token", *specs.values()], table_rows)
+        lacking = int(kept.sum()) - len(rows)
+        if lacking:
+            report.note(f"{lacking:,} {kind}s have no row in the {kind} file")
+    if source.extra is not None:
+        names = _names(data.items, kept_items)
+        for name in source.extra(raw, names, folder, stem):
+            files[name] = sha256(folder / name)
+
+
+def _names(vocabulary: Vocabulary, kept: Mask) -> set[str]:
+    return {vocabulary.names[code] for code in np.flatnonzero(kept)}
+
+
+def _record(
+    source: Source,
+    raw: Raw | None,
+    options: Options,
+    summary: Summary,
+    report: Report,
+    files: dict[str, str],
+    stem: str,
+) -> dict[str, Any]:
+    used = options.drop_duplicates if options.drop_duplicates is not None else source.duplicates
+    return {
+        "name": stem,
+        "source": source.name,
+        "title": source.title,
+        "page": source.page,
+        "licence": source.licence,
+        "citation": source.citation,
+        "archive": {} if raw is None else {path.name: sha256(path) for path in raw.files()},
+        "options": {**dataclasses.asdict(options), "drop_duplicates": used},
+        "counts": summary.as_dict(),
+        "rows_read": report.rows,
+        "dropped": report.dropped,
+        "notes": report.notes,
+        "files": files,
+        "hash": files[f"{stem}.inter"],
+    }
