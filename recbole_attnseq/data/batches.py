@@ -1,0 +1,115 @@
+"""Batches of whole sequences or of prefixes: packed, shuffled by seed, cut by their number of targets."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from recbole_attnseq.data.store import SequenceStore, Windows, ranges, windows
+from recbole_attnseq.errors import UserError
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Histories end to end, and what is to be predicted after which of their tokens.
+
+    Attributes:
+        items: (T,) history items.
+        lengths: (B,) tokens of each history.
+        queries: (M,) tokens, ascending, whose next item is a target.
+        targets: (M,) that item.
+    """
+
+    items: Tensor
+    lengths: Tensor
+    queries: Tensor
+    targets: Tensor
+
+    def to(self, device: torch.device) -> Batch:
+        """The same on another device."""
+        return Batch(*(x.to(device, non_blocking=True) for x in (self.items, self.lengths, self.queries, self.targets)))
+
+
+class SequenceBatches:
+    """Every target once an epoch, in batches of about ``size`` targets.
+
+    Args:
+        store: the targets and their histories.
+        size: targets a batch; a batch is filled until the next piece would exceed it.
+        stride: most targets of one piece (see :func:`~recbole_attnseq.data.store.windows`); 1 for prefixes.
+        bucket: put pieces of like length together, for encoders that pad or where pieces are prefixes.
+        seed: of the shuffle; epoch e of equal seeds is equal.
+
+    Raises:
+        UserError: ``size`` is below 1, or smaller than one piece.
+    """
+
+    def __init__(self, store: SequenceStore, *, size: int, stride: int, bucket: bool, seed: int) -> None:
+        if size < 1 or stride < 1:
+            raise UserError(f"train_batch_size is {size}; a batch needs room for at least one target.")
+        self.store = store.sorted_by_position()
+        self.size = size
+        self.pieces: Windows = windows(self.store, min(stride, size))
+        self.bucket = bucket
+        self.seed = seed
+
+    @property
+    def targets(self) -> int:
+        """Targets an epoch."""
+        return len(self.store.target)
+
+    def epoch(self, number: int, rank: int = 0, world: int = 1) -> Iterator[Batch | None]:
+        """The batches of epoch ``number``, in an order that depends on it and the seed alone.
+
+        With several processes each gets its share ``rank`` of every batch, or None where that is empty, so that
+        all take the same number of steps.
+        """
+        for pieces in self._plan(number):
+            mine = pieces[rank::world]
+            yield self.assemble(mine) if len(mine) else None
+
+    def steps(self, number: int = 0) -> int:
+        """Batches of epoch ``number``."""
+        return len(self._plan(number))
+
+    def _plan(self, number: int) -> list[Tensor]:
+        generator = torch.Generator().manual_seed(self.seed * 1_000_003 + number)
+        order = torch.randperm(len(self.pieces.start), generator=generator)
+        if self.bucket:
+            # Sorting by length within pools of many batches keeps the padding small and the batches random.
+            length = (self.pieces.end - self.pieces.start)[order]
+            pool = self.pieces.count[order].cumsum(0) // (self.size * 32)
+            order = order[torch.argsort(pool * (int(length.max()) + 1) + length, stable=True)]
+        batch = _fill(self.pieces.count[order], self.size)
+        plan = list(order.split(torch.bincount(batch).tolist()))
+        if self.bucket:
+            shuffled = torch.randperm(len(plan), generator=generator).tolist()
+            plan = [plan[index] for index in shuffled]
+        return plan
+
+    def assemble(self, pieces: Tensor) -> Batch:
+        """The batch of the given pieces (B,)."""
+        start, end = self.pieces.start[pieces], self.pieces.end[pieces]
+        lengths, count = end - start, self.pieces.count[pieces]
+        rows = ranges(self.pieces.row[pieces], count)
+        target = self.store.target[rows]
+        # Position of a token in the batch minus its position in the store, per piece.
+        shift = lengths.cumsum(0) - lengths - start
+        queries = target - 1 + torch.repeat_interleave(shift, count)
+        return Batch(self.store.items[ranges(start, lengths)], lengths, queries, self.store.items[target])
+
+
+def _fill(count: Tensor, size: int) -> Tensor:
+    """Number of the batch of each piece, filling batches in order up to ``size`` targets: (P,)."""
+    ends = count.cumsum(0)
+    batch = torch.zeros_like(count)
+    begin, number, done = 0, 0, 0
+    while begin < len(count):
+        stop = max(begin + 1, int(torch.searchsorted(ends, done + size, right=True)))
+        batch[begin:stop] = number
+        done = int(ends[stop - 1])
+        begin, number = stop, number + 1
+    return batch

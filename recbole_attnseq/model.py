@@ -1,0 +1,76 @@
+"""AttnSeq as a RecBole model: RecBole's contract on the outside, the network on the inside."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+from typing import Any
+
+import torch
+from recbole.model.abstract_recommender import SequentialRecommender
+from recbole.utils import InputType
+from torch import Tensor
+
+from recbole_attnseq.errors import UserError
+from recbole_attnseq.nn.network import Network
+from recbole_attnseq.nn.packing import Packing
+from recbole_attnseq.nn.settings import NetworkSettings
+
+
+class AttnSeq(SequentialRecommender):  # type: ignore[misc]
+    """Attention-based sequential recommender: user encoder, item encoder, attention, similarity, cross-entropy.
+
+    Args:
+        config: RecBole's configuration.
+        dataset: RecBole's data set, for the number of items.
+
+    Raises:
+        UserError: a hyper-parameter that cannot work.
+    """
+
+    input_type = InputType.POINTWISE
+
+    def __init__(self, config: Any, dataset: Any) -> None:
+        super().__init__(config, dataset)
+        keys = [field.name for field in fields(NetworkSettings) if field.name not in ("items", "max_length")]
+        settings = NetworkSettings(
+            items=self.n_items, max_length=self.max_seq_length, **{key: config[key] for key in keys}
+        )
+        self.network = Network(settings, budget=elements(config["memory_budget"]))
+
+    def pack(self, interaction: Any) -> tuple[Tensor, Packing]:
+        """The histories of a RecBole batch, (B, L) padded on the right, as (T,) items and their packing."""
+        padded, lengths = interaction[self.ITEM_SEQ], interaction[self.ITEM_SEQ_LEN]
+        column = torch.arange(padded.shape[1], device=padded.device)
+        return padded[column < lengths[:, None]], Packing(lengths, self.max_seq_length)
+
+    def calculate_loss(self, interaction: Any) -> Tensor:
+        """Mean loss over a batch of prefixes, each with one target; what RecBole's plain trainer calls."""
+        items, packing = self.pack(interaction)
+        return self.network.loss(items, packing, packing.last, interaction[self.POS_ITEM_ID])
+
+    def predict(self, interaction: Any) -> Tensor:
+        """Scores (B,) of one item a history."""
+        items, packing = self.pack(interaction)
+        return self.network.pair_scores(items, packing, interaction[self.ITEM_ID])
+
+    def full_sort_predict(self, interaction: Any) -> Tensor:
+        """Scores (B, N) of all items."""
+        items, packing = self.pack(interaction)
+        return self.network.scores(items, packing)
+
+    def forward(self, item_seq: Tensor, item_seq_len: Tensor) -> Tensor:
+        """States (B, D) at the end of each history (B, L) of the given lengths (B,)."""
+        column = torch.arange(item_seq.shape[1], device=item_seq.device)
+        packing = Packing(item_seq_len, self.max_seq_length)
+        return self.network.states(item_seq[column < item_seq_len[:, None]], packing)[packing.last]
+
+
+def elements(megabytes: object) -> int:
+    """Float32 elements in a memory budget of ``megabytes`` MiB.
+
+    Raises:
+        UserError: the budget is no positive number.
+    """
+    if isinstance(megabytes, bool) or not isinstance(megabytes, (int, float)) or megabytes <= 0:
+        raise UserError(f"memory_budget is {megabytes!r}; give the MiB that a temporary may take, e.g. 128.")
+    return int(megabytes * 2**20 / 4)

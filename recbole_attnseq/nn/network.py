@@ -1,0 +1,143 @@
+"""The whole network: user encoder, item encoder, attention between them, similarity, loss."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
+
+from recbole_attnseq.nn.attention import ATTENTIONS
+from recbole_attnseq.nn.item_encoders import ITEM_ENCODERS
+from recbole_attnseq.nn.losses import LOSSES, linear_cross_entropy
+from recbole_attnseq.nn.packing import Packing
+from recbole_attnseq.nn.settings import NetworkSettings
+from recbole_attnseq.nn.similarity import SIMILARITIES
+from recbole_attnseq.nn.user_encoders import USER_ENCODERS, UserEncoder
+
+
+def _user_encoder(s: NetworkSettings) -> UserEncoder:
+    kind = USER_ENCODERS[s.user_encoder]
+    if s.user_encoder == "transformer":
+        return kind(
+            width=s.hidden_size,
+            layers=s.n_layers,
+            heads=s.n_heads,
+            inner=s.inner_size,
+            window=s.max_length,
+            dropout=s.hidden_dropout_prob,
+            attention_dropout=s.attn_dropout_prob,
+            eps=s.layer_norm_eps,
+        )
+    return kind(
+        width=s.hidden_size,
+        hidden=s.rnn_hidden_size,
+        layers=s.n_layers,
+        dropout=s.hidden_dropout_prob,
+        activation=s.user_activation,
+    )
+
+
+class Network(nn.Module):
+    """Histories in, scores of items out.
+
+    A batch of histories is ``items`` (T,), the item numbers of all sequences end to end, and a ``packing`` that
+    knows where each lies.
+
+    Args:
+        settings: what to build.
+        budget: most elements of any temporary over (tokens x items), e.g. in the loss.
+    """
+
+    def __init__(self, settings: NetworkSettings, budget: int = 1 << 25) -> None:
+        super().__init__()
+        self.settings = s = settings
+        self.budget = budget
+        self.similarity = SIMILARITIES[s.similarity]
+        self.item_encoder = ITEM_ENCODERS[s.item_encoder](
+            items=s.items, width=s.hidden_size, dense=s.item_dense, tied=s.tie_embeddings, scale=s.initializer_range
+        )
+        self.input_norm = nn.LayerNorm(s.hidden_size, eps=s.layer_norm_eps) if s.input_norm else nn.Identity()
+        self.input_dropout = nn.Dropout(s.embedding_dropout_prob)
+        self.user_encoder = _user_encoder(s)
+        self.attention = ATTENTIONS[s.attention](
+            width=s.hidden_size,
+            heads=s.attention_heads,
+            hidden=s.attention_hidden_size,
+            scale=self.similarity.logit_scale(s.hidden_size),
+            gate=s.attention_gate,
+        )
+        self.loss_function = LOSSES[s.loss_type](
+            items=s.items - 1, negatives=s.num_negatives, calibration=s.gbce_t
+        )
+        self.sharpness = 1 / s.temperature if self.similarity.tempered else 1.0
+
+    @property
+    def causal(self) -> bool:
+        """True where all positions of a history can be trained in one pass."""
+        return self.user_encoder.causal
+
+    def states(self, items: Tensor, packing: Packing) -> Tensor:
+        """States (T, D) after each step, ready to be compared."""
+        # Embeddings start far smaller than what a pre-norm block adds to them: without the normalisation the
+        # items would drown in the residual stream.
+        embedded = self.input_dropout(self.input_norm(self.item_encoder.inputs(items)))
+        return self.similarity.prepare(self.user_encoder(embedded, packing))
+
+    def vectors(self, items: Tensor | None = None) -> Tensor:
+        """Vectors (..., D) of ``items`` (...), or (N, D) of all, ready to be compared."""
+        encoder = self.item_encoder
+        return self.similarity.prepare(encoder.all() if items is None else encoder(items))
+
+    def scores(self, items: Tensor, packing: Packing, vectors: Tensor | None = None) -> Tensor:
+        """Scores (B, K) of candidates with ``vectors`` (K, D), by default all items, at the end of each sequence."""
+        candidates = self.vectors() if vectors is None else vectors
+        return self.attention.final(self.states(items, packing), candidates, packing) * self.sharpness
+
+    def pair_scores(self, items: Tensor, packing: Packing, candidates: Tensor) -> Tensor:
+        """Scores (B,) of one candidate a sequence: ``candidates`` (B,) item numbers."""
+        wanted = torch.zeros_like(items).index_put((packing.last,), candidates)
+        states = self.states(items, packing)
+        return self.attention.paired(states, self.vectors(wanted), packing)[packing.last] * self.sharpness
+
+    def loss(self, items: Tensor, packing: Packing, queries: Tensor, targets: Tensor) -> Tensor:
+        """Mean loss of predicting ``targets`` (M,) after the tokens ``queries`` (M,).
+
+        Args:
+            items: (T,) histories.
+            packing: where each lies.
+            queries: (M,) tokens, ascending.
+            targets: (M,) item number that follows each.
+        """
+        states = self.states(items, packing)
+        full = not self.loss_function.sampled
+        if not self.attention.uses_history:
+            states = states[queries]
+            if full:
+                return linear_cross_entropy(states * self.sharpness, self.vectors(), targets, self.budget)
+            positive = self.attention.paired(states, self.vectors(targets), packing)
+        else:
+            wanted = torch.zeros_like(items).index_put((queries,), targets)
+            positive = self.attention.paired(states, self.vectors(wanted), packing)[queries]
+            if full:
+                return self._chunked_softmax(states, packing, queries, positive * self.sharpness)
+        drawn = torch.randint(1, self.settings.items, (self.settings.num_negatives,), device=items.device)
+        negative = self.attention.shared(states, self.vectors(drawn), packing)
+        if self.attention.uses_history and len(queries) < len(negative):
+            negative = negative[queries]
+        accident = drawn == targets[:, None]
+        negative = (negative * self.sharpness).masked_fill(accident, float("-inf"))
+        return self.loss_function.forward(positive * self.sharpness, negative)
+
+    def _chunked_softmax(self, states: Tensor, packing: Packing, queries: Tensor, positive: Tensor) -> Tensor:
+        """Full cross-entropy where scoring needs the history: items by chunks, recomputed for the gradient."""
+        vectors = self.vectors()[1:]
+        step = max(1, self.budget // len(states))
+
+        def mass(u: Tensor, v: Tensor) -> Tensor:
+            return torch.logsumexp(self.attention.shared(u, v, packing)[queries] * self.sharpness, dim=1)
+
+        parts = vectors.split(step)
+        if len(parts) == 1:
+            return (mass(states, vectors) - positive).mean()
+        masses = [checkpoint(mass, states, part, use_reentrant=False) for part in parts]
+        return (torch.logsumexp(torch.stack(masses), dim=0) - positive).mean()

@@ -1,0 +1,100 @@
+"""Weighted averages over every window of a stream at once: attention scoring for all positions in one pass.
+
+For each query t and candidate k the score is a softmax-weighted mean over the steps s in t's window:
+
+    R[t,k] = sum_s exp(a[s,k]) v[s,k] / sum_s exp(a[s,k])
+
+Neither a nor v depends on t, so both sums are running sums. Done by (C, 2C) blocks of ones (the packing's mask),
+they are dense products: every window is summed by itself, so nothing cancels, and no softmax over (T, T, K) is
+ever built. The cost is O(T K C), the memory O(T K).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from recbole_attnseq.nn.packing import Packing
+
+SPREAD = 60.0  # exp(-60) is far above the smallest float32, exp(-87): within this spread plain sums are exact
+
+
+class _RatioOfSums(torch.autograd.Function):
+    """R from the weights exp(a - max a), with the gradient written out: two more blocked sums, run backwards."""
+
+    @staticmethod
+    def forward(ctx: Any, logits: Tensor, values: Tensor, mask: Tensor, packing: Packing) -> Tensor:
+        weights = torch.exp(logits - logits.max())
+        totals = _windowed(mask, weights, packing)
+        averages = _windowed(mask, weights * values, packing).div_(totals)
+        ctx.save_for_backward(weights, values, totals, averages, mask)
+        ctx.packing = packing
+        return averages
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, Tensor, None, None]:
+        weights, values, totals, averages, mask = ctx.saved_tensors
+        share = gradients[0] / totals
+        received = _windowed_transposed(mask, share, ctx.packing)
+        offset = _windowed_transposed(mask, share.mul_(averages), ctx.packing)
+        value_gradient = received * weights
+        logit_gradient = (received.mul_(values).sub_(offset)).mul_(weights)
+        return logit_gradient, value_gradient, None, None
+
+
+def _windowed(mask: Tensor, tokens: Tensor, packing: Packing) -> Tensor:
+    """Sum (T, K) over each token's window: (T, K)."""
+    return packing.tokens_of(torch.bmm(mask, packing.keys(tokens)))
+
+
+def _windowed_transposed(mask: Tensor, tokens: Tensor, packing: Packing) -> Tensor:
+    """Sum (T, K) over the tokens that have each token in their window: (T, K)."""
+    size = packing.block
+    spread = torch.bmm(mask.transpose(1, 2), packing.queries(tokens))  # (T/C, 2C, K)
+    own = spread[:, size:].clone()
+    own[:-1] += spread[1:, :size]
+    return packing.tokens_of(own)
+
+
+def window_average(logits: Tensor, values: Tensor, packing: Packing) -> Tensor:
+    """Softmax-weighted average of ``values`` over the window of each token.
+
+    Args:
+        logits: (T, K) attention logit of each step for each candidate.
+        values: (T, K) what is averaged.
+        packing: where the sequences lie, and the window.
+
+    Returns:
+        (T, K) the averages; exact at any size of the logits.
+    """
+    if packing.window == 1:
+        return values
+    with torch.no_grad():
+        low, high = torch.aminmax(logits)
+        wide = bool(high - low > SPREAD)
+    if wide:
+        return window_average_direct(logits, values, packing)
+    mask = packing.mask.to(logits.dtype)
+    result: Tensor = _RatioOfSums.apply(logits, values, mask, packing)
+    return result
+
+
+def window_average_direct(logits: Tensor, values: Tensor, packing: Packing, budget: int = 1 << 24) -> Tensor:
+    """The same by a softmax per query: the plain formula, for tests and for logits too far apart for sums.
+
+    Args:
+        logits: (T, K).
+        values: (T, K).
+        packing: where the sequences lie, and the window.
+        budget: most elements of the (T, 2C, K') softmax at a time.
+    """
+    step = max(1, budget // max(1, packing.blocks * packing.block * 2 * packing.block))
+    hidden = ~packing.mask[..., None]
+    parts = []
+    for start in range(0, logits.shape[1], step):
+        weights = packing.keys(logits[:, start : start + step])[:, None].masked_fill(hidden, float("-inf"))
+        weights = torch.softmax(weights, dim=2)
+        parts.append((weights * packing.keys(values[:, start : start + step])[:, None]).sum(2))
+    return packing.tokens_of(torch.cat(parts, dim=-1))

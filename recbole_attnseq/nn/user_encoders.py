@@ -1,0 +1,178 @@
+"""User encoders: the embedded history (T, D) to a state after every step (T, D)."""
+
+from __future__ import annotations
+
+import math
+from typing import ClassVar
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pad_packed_sequence
+
+from recbole_attnseq.nn.packing import Packing
+from recbole_attnseq.registry import Registry
+
+USER_ENCODERS: Registry[type[UserEncoder]] = Registry("user encoder")
+
+
+class UserEncoder(nn.Module):
+    """What every user encoder promises.
+
+    ``forward(inputs, packing)`` maps (T, D) to (T, D). Sequences never see each other. ``causal`` encoders never
+    let a later step change an earlier state, so all positions can be trained at once; ``banded`` ones moreover
+    see no more than the packing's window per layer, so whole histories can be fed to them.
+    """
+
+    causal: ClassVar[bool] = True
+    banded: ClassVar[bool] = False
+
+    def forward(self, inputs: Tensor, packing: Packing) -> Tensor:
+        """States (T, D) after each step of ``inputs`` (T, D)."""
+        raise NotImplementedError
+
+
+class _Recurrent(UserEncoder):
+    """Recurrent layers, dropout, a dense layer back to width D and, for the reference, a ReLU.
+
+    Args:
+        width: D.
+        hidden: width of the recurrent state, per direction.
+        layers: recurrent layers.
+        dropout: on the recurrent output, and between the layers.
+        activation: ``"relu"`` or ``"none"``, after the dense layer.
+    """
+
+    cell: ClassVar[type[nn.RNNBase]]
+    directions: ClassVar[int] = 1
+
+    def __init__(self, *, width: int, hidden: int, layers: int, dropout: float, activation: str) -> None:
+        super().__init__()
+        self.rnn = self.cell(
+            width,
+            hidden,
+            num_layers=layers,
+            batch_first=True,
+            bidirectional=self.directions == 2,
+            dropout=dropout if layers > 1 else 0.0,
+        )
+        self.dropout = nn.Dropout(dropout)
+        self.dense = nn.Linear(hidden * self.directions, width)
+        self.activation = nn.ReLU() if activation == "relu" else nn.Identity()
+
+    def forward(self, inputs: Tensor, packing: Packing) -> Tensor:
+        if self.directions == 1:
+            # Padding lies behind the end of each sequence, where a causal state is never looked at.
+            output, _ = self.rnn(packing.pad(inputs))
+        else:
+            lengths = packing.lengths.cpu()
+            packed: PackedSequence = pack_padded_sequence(
+                packing.pad(inputs), lengths, batch_first=True, enforce_sorted=False
+            )
+            output, _ = pad_packed_sequence(self.rnn(packed)[0], batch_first=True, total_length=packing.longest)
+        hidden: Tensor = self.activation(self.dense(self.dropout(packing.unpad(output))))
+        return hidden
+
+
+@USER_ENCODERS.register("gru")
+class GRU(_Recurrent):
+    """Gated recurrent units, as in GRU4Rec (Hidasi et al., ICLR 2016)."""
+
+    cell = nn.GRU
+
+
+@USER_ENCODERS.register("lstm")
+class LSTM(_Recurrent):
+    """Long short-term memory, one direction."""
+
+    cell = nn.LSTM
+
+
+@USER_ENCODERS.register("bilstm")
+class BiLSTM(_Recurrent):
+    """The reference architecture's encoder: both directions, so a state knows the whole prefix; not causal."""
+
+    cell = nn.LSTM
+    directions = 2
+    causal = False
+
+
+class _Block(nn.Module):
+    """Pre-norm attention with a learned bias by distance, and a feed-forward layer."""
+
+    def __init__(
+        self, width: int, heads: int, inner: int, window: int, dropout: float, attention_dropout: float, eps: float
+    ) -> None:
+        super().__init__()
+        self.heads = heads
+        self.attention_norm = nn.LayerNorm(width, eps=eps)
+        self.project = nn.Linear(width, 3 * width)
+        self.output = nn.Linear(width, width)
+        self.distance_bias = nn.Parameter(torch.zeros(heads, window))
+        self.feed_forward_norm = nn.LayerNorm(width, eps=eps)
+        self.up = nn.Linear(width, inner)
+        self.down = nn.Linear(inner, width)
+        self.dropout = nn.Dropout(dropout)
+        self.attention_dropout = attention_dropout
+
+    def forward(self, states: Tensor, packing: Packing) -> Tensor:
+        states = states + self.dropout(self.output(self.attend(self.attention_norm(states), packing)))
+        hidden = F.gelu(self.up(self.feed_forward_norm(states)))
+        result: Tensor = states + self.dropout(self.down(hidden))
+        return result
+
+    def attend(self, states: Tensor, packing: Packing) -> Tensor:
+        """Banded causal attention of (T, D) over itself."""
+        width = states.shape[-1]
+        query, key, value = self.project(states).split(width, dim=-1)
+        query, key, value = packing.queries(query), packing.keys(key), packing.keys(value)
+        query, key, value = (x.unflatten(-1, (self.heads, -1)).transpose(1, 2) for x in (query, key, value))
+        # One additive mask per head serves as band and as relative position (as in T5, one bias per distance).
+        bias = self.distance_bias[:, packing.distance]  # (H, C, 2C)
+        mask = torch.where(packing.mask[:, None], bias, float("-inf"))  # (T/C, H, C, 2C)
+        logits = torch.matmul(query / math.sqrt(query.shape[-1]), key.transpose(-1, -2)) + mask
+        weights = F.dropout(torch.softmax(logits, dim=-1), self.attention_dropout, self.training)
+        return packing.tokens_of(torch.matmul(weights, value).transpose(1, 2).flatten(2))
+
+
+@USER_ENCODERS.register("transformer")
+class Transformer(UserEncoder):
+    """Causal self-attention over the last W steps, relative positions, pre-norm; after SASRec (ICDM 2018).
+
+    Args:
+        width: D, divisible by ``heads``.
+        layers: number of blocks.
+        heads: H, attention heads.
+        inner: width of the feed-forward layer.
+        window: W, the most steps back that the relative positions know.
+        dropout: on what each block adds to the stream.
+        attention_dropout: on the attention weights.
+        eps: of the layer normalisations.
+    """
+
+    banded = True
+
+    def __init__(
+        self,
+        *,
+        width: int,
+        layers: int,
+        heads: int,
+        inner: int,
+        window: int,
+        dropout: float,
+        attention_dropout: float,
+        eps: float,
+    ) -> None:
+        super().__init__()
+        self.blocks = nn.ModuleList(
+            _Block(width, heads, inner, window, dropout, attention_dropout, eps) for _ in range(layers)
+        )
+        self.norm = nn.LayerNorm(width, eps=eps)
+
+    def forward(self, inputs: Tensor, packing: Packing) -> Tensor:
+        states = inputs
+        for block in self.blocks:
+            states = block(states, packing)
+        result: Tensor = self.norm(states)
+        return result

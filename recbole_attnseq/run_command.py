@@ -1,0 +1,36 @@
+"""``attnseq run``: train, select and test one model, as RecBole's ``run_recbole`` does."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any
+
+from recbole_attnseq.cli import settings_of
+from recbole_attnseq.errors import UserError
+
+TAKES_SETTINGS = True
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The command's own flags; every other ``--key=value`` goes to RecBole's configuration."""
+    parser.add_argument("--model", default=None, help="any RecBole model (default: AttnSeq, or what a file says)")
+    parser.add_argument("--dataset", default=None, help="a folder of atomic files under data_path, or ml-100k")
+    parser.add_argument(
+        "--config_files", nargs="+", default=[], metavar="FILE", help="YAML files, later ones win; commas do too"
+    )
+    parser.add_argument("--nproc", type=int, default=1, help="processes on this host (default 1)")
+    parser.epilog = "Every other --key=value is a setting of RecBole's or the model's, e.g. --learning_rate=0.002."
+
+
+def run(args: argparse.Namespace) -> None:
+    """Train and test, and print both results."""
+    from recbole_attnseq.training.runs import train_and_test
+
+    files = [name for text in args.config_files for name in text.replace(",", " ").split()]
+    settings: dict[str, Any] = dict(settings_of(args.settings))
+    if args.nproc < 1:
+        raise UserError(f"--nproc is {args.nproc}; at least one process is needed.")
+    result = train_and_test(args.model, args.dataset, files, settings, nproc=args.nproc)
+    if result is not None:
+        for title, key in (("valid", "best_valid_result"), ("test", "test_result")):
+            print(title + ": " + "  ".join(f"{name} {float(value):.4f}" for name, value in result[key].items()))

@@ -1,0 +1,101 @@
+"""AttnSeq's trainer: RecBole's loop around epochs, ours within them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import torch
+import torch.distributed as dist
+from recbole.trainer import Trainer
+from recbole.utils import set_color
+from torch import Tensor
+from torch.nn.utils import clip_grad_norm_
+from tqdm import tqdm
+
+from recbole_attnseq.data.batches import Batch, SequenceBatches
+from recbole_attnseq.data.dataset import sequence_store
+from recbole_attnseq.errors import UserError
+from recbole_attnseq.nn.packing import Packing
+
+
+class AttnSeqTrainer(Trainer):  # type: ignore[misc]
+    """Trains every position of a sequence in one pass; early stopping, checkpoints and logs are RecBole's."""
+
+    def __init__(self, config: Any, model: Any) -> None:
+        super().__init__(config, model)
+        self._batches: SequenceBatches | None = None
+
+    def batches(self, train_data: Any) -> SequenceBatches:
+        """How an epoch over ``train_data`` is cut, by the encoder's nature and ``train_batches``."""
+        if self._batches is None:
+            network, kind = self.model.network, self.config["train_batches"]
+            if kind not in ("auto", "windows", "prefixes"):
+                raise UserError(f"train_batches is '{kind}'; choose auto, windows or prefixes.")
+            if kind == "windows" and not network.causal:
+                raise UserError(
+                    f"train_batches is windows, but the user encoder '{network.settings.user_encoder}' is not causal: "
+                    "its states would know their own targets. Choose prefixes or auto."
+                )
+            size = self.config["train_batch_size"]
+            prefixes = kind == "prefixes" or not network.causal
+            banded = network.user_encoder.banded
+            self._batches = SequenceBatches(
+                sequence_store(train_data._dataset),
+                size=size,
+                # A banded encoder takes whole histories; a recurrent one would see further back in them than in
+                # the histories it is asked about later, so it gets overlapping windows of twice the maximum.
+                stride=1 if prefixes else size if banded else self.model.max_seq_length,
+                bucket=prefixes or not banded,
+                seed=self.config["seed"],
+            )
+        return self._batches
+
+    def _train_epoch(
+        self, train_data: Any, epoch_idx: int, loss_func: Any = None, show_progress: bool = False
+    ) -> float:
+        if loss_func is not None:
+            return float(super()._train_epoch(train_data, epoch_idx, loss_func, show_progress))
+        self.model.train()
+        batches = self.batches(train_data)
+        rank, world = (dist.get_rank(), dist.get_world_size()) if not self.config["single_spec"] else (0, 1)
+        total = torch.zeros((), device=self.device)
+        steps: Iterator[Batch | None] = batches.epoch(epoch_idx, rank, world)
+        if show_progress:
+            label = set_color(f"Train {epoch_idx:>5}", "pink")
+            steps = tqdm(steps, total=batches.steps(epoch_idx), ncols=100, desc=label)
+        for batch in steps:
+            total += self._step(batch, world)
+        loss = float(total)
+        self._check_nan(torch.tensor(loss))
+        return loss
+
+    def _step(self, batch: Batch | None, world: int) -> Tensor:
+        self.optimizer.zero_grad(set_to_none=True)
+        loss = torch.zeros((), device=self.device)
+        if batch is not None:
+            batch = batch.to(self.device)
+            with torch.autocast(device_type=self.device.type, enabled=self.enable_amp):
+                packing = Packing(batch.lengths, self.model.max_seq_length)
+                loss = self.model.network.loss(batch.items, packing, batch.queries, batch.targets)
+            loss.backward()
+        if world > 1:
+            loss = self._combine(loss.detach(), 0 if batch is None else len(batch.targets))
+        if self.clip_grad_norm:
+            clip_grad_norm_(self.model.parameters(), **self.clip_grad_norm)
+        self.optimizer.step()
+        return loss.detach()
+
+    def _combine(self, loss: Tensor, targets: int) -> Tensor:
+        """Average gradients and loss over processes by their numbers of targets: those of the whole batch."""
+        parameters = [p for p in self.model.parameters() if p.requires_grad]
+        parts = [p.grad if p.grad is not None else torch.zeros_like(p) for p in parameters]
+        flat = torch.cat([part.reshape(-1) for part in parts] + [loss.reshape(1), loss.new_ones(1)])
+        flat *= targets
+        dist.all_reduce(flat)
+        flat /= flat[-1].clone()
+        offset = 0
+        for parameter in parameters:
+            parameter.grad = flat[offset : offset + parameter.numel()].view_as(parameter)
+            offset += parameter.numel()
+        return flat[-2]
