@@ -52,7 +52,14 @@ class Remedy:
 
 # ---------------------------------------------------------------------------------------------- rewrites
 
-_NUMPY_NAMES = {"float": "float64", "int": "int_", "bool": "bool_", "long": "int_", "str": "str_", "object": "object_"}
+_NUMPY_NAMES = {
+    "float": "float64",
+    "int": "int_",
+    "bool": "bool_",
+    "long": "int_",
+    "str": "str_",
+    "object": "object_",
+}
 
 
 def _is_name(node: ast.AST, name: str) -> bool:
@@ -75,7 +82,11 @@ def _numpy_alias(node: ast.AST) -> ast.AST:
 
 
 def _torch_load(node: ast.AST) -> ast.AST:
-    if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and _is_name(node.func.value, "torch"):
+    if (
+        isinstance(node, ast.Call)
+        and isinstance(node.func, ast.Attribute)
+        and _is_name(node.func.value, "torch")
+    ):
         given = {keyword.arg for keyword in node.keywords}
         if node.func.attr == "load" and "weights_only" not in given:
             node.keywords.append(ast.keyword("weights_only", ast.Constant(False)))
@@ -105,6 +116,18 @@ def _stable_sort(node: ast.AST) -> ast.AST:
 def _dok_update(node: ast.AST) -> ast.AST:
     if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "_update":
         node.func = ast.Attribute(ast.Attribute(node.func.value, "_dict", ast.Load()), "update", ast.Load())
+    return node
+
+
+def _agg_len(node: ast.AST) -> ast.AST:
+    if (
+        isinstance(node, ast.Call)
+        and _method(node) == "agg"
+        and len(node.args) == 1
+        and _is_name(node.args[0], "len")
+    ):
+        assert isinstance(node.func, ast.Attribute)
+        node.func.attr = "map"
     return node
 
 
@@ -169,7 +192,15 @@ def _convert_config_dict(self: Any, config_dict: dict[str, Any]) -> dict[str, An
         if isinstance(text, str):
             try:
                 value = _literal(text)
-            except (ValueError, TypeError, SyntaxError, ZeroDivisionError, OverflowError, RecursionError, MemoryError):
+            except (
+                ValueError,
+                TypeError,
+                SyntaxError,
+                ZeroDivisionError,
+                OverflowError,
+                RecursionError,
+                MemoryError,
+            ):
                 value = {"true": True, "false": False}.get(text.lower(), text)
             config_dict[key] = value
     return config_dict
@@ -187,10 +218,19 @@ def _exact_time_order(module: types.ModuleType) -> None:
         # by the rounded times, later, then changes nothing, since rounding never swaps two times.
         if self.benchmark_filename_list is None and self.config["eval_args"]["order"] == "TO":
             if self.time_field in self.inter_feat:
-                self.inter_feat = self.inter_feat.sort_values(self.time_field, kind="stable", ignore_index=True)
+                self.inter_feat = self.inter_feat.sort_values(
+                    self.time_field, kind="stable", ignore_index=True
+                )
         original(self)
 
     module.Dataset._normalize = _normalize
+
+
+def _arrow_loading(module: types.ModuleType) -> None:
+    from recbole_attnseq.data.loading import load_feat, remap
+
+    module.Dataset._load_feat = load_feat
+    module.Dataset._remap = remap
 
 
 def _lazy_prefixes(module: types.ModuleType) -> None:
@@ -270,7 +310,9 @@ def _children_import_us(module: types.ModuleType) -> None:
 
 def _tune_on_validation(module: types.ModuleType) -> None:
     def objective_function(
-        config_dict: dict[str, Any] | None = None, config_file_list: list[str] | None = None, saved: bool = True
+        config_dict: dict[str, Any] | None = None,
+        config_file_list: list[str] | None = None,
+        saved: bool = True,
     ) -> dict[str, Any]:
         config = module.Config(config_dict=config_dict, config_file_list=config_file_list)
         module.init_seed(config["seed"], config["reproducibility"])
@@ -327,6 +369,13 @@ REMEDIES: tuple[Remedy, ...] = (
         rewrite=_fillna,
     ),
     Remedy(
+        "agg(len)",
+        "Series.agg(len) is the length of the column under pandas 3, no longer the length of each value",
+        "RecBole maps",
+        trigger=(".agg(len)",),
+        rewrite=_agg_len,
+    ),
+    Remedy(
         "stable sort",
         "duplicates are dropped after an unstable sort by time: which of two ties is kept is chance",
         "RecBole sorts stably",
@@ -345,6 +394,12 @@ REMEDIES: tuple[Remedy, ...] = (
         "times become float32 before the sort: neighbours within 64 s of a Unix time swap or tie (issues 1653, 2204)",
         "RecBole sorts before the cast",
         patches=(("recbole.data.dataset.dataset", _exact_time_order),),
+    ),
+    Remedy(
+        "arrow loading",
+        "atomic files are read by pandas' Python parser, as strings, short lines filled up in silence",
+        "RecBole reads them with a parser that complains",
+        patches=(("recbole.data.dataset.dataset", _arrow_loading),),
     ),
     Remedy(
         "literals only",
@@ -465,7 +520,11 @@ def _mend_imported(module: types.ModuleType) -> None:
     with open(path, encoding="utf-8") as file:
         code = _rewritten(module.__name__, file.read(), path)
     if code is not None:
-        scratch: dict[str, Any] = {"__name__": module.__name__, "__package__": module.__package__, "__file__": path}
+        scratch: dict[str, Any] = {
+            "__name__": module.__name__,
+            "__package__": module.__package__,
+            "__file__": path,
+        }
         exec(code, scratch)
         fresh = dict(_functions(scratch, module.__name__))
         for name, function in _functions(vars(module), module.__name__):
