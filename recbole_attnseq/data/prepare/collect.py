@@ -29,7 +29,7 @@ class Options:
 
     Args:
         min_rating: rows rated below it, or not rated, are dropped.
-        behaviours: only these behaviours are kept; empty keeps all.
+        behaviours: only these behaviours are kept; empty follows the source, ``("all",)`` keeps all.
         drop_duplicates: drop rows that repeat (user, item, time, behaviour); ``None`` follows the source.
         drop_repeats: of consecutive interactions with one item keep the first.
         session_gap: seconds of silence after which a new session begins; adds ``session_id``.
@@ -95,14 +95,16 @@ class Collector:
             )
         if options.session_gap is not None and "session_id" in self._specs:
             raise UserError(f"--session-gap: '{source.name}' has sessions of its own; leave the option out.")
+        chosen = options.behaviours or source.behaviours
+        self._behaviours = () if "all" in chosen else chosen
         self._floats = [name for name, kind in self._specs.items() if kind == "float"]
         self._tokens = [name for name, kind in self._specs.items() if kind != "float"]
         self._vocabularies = {name: Vocabulary(ids=False) for name in self._tokens}
         self.users = Vocabulary(float_ids=any(one.float_ids for one in source.interactions))
         self.items = Vocabulary(float_ids=any(one.float_ids for one in source.interactions))
         dtypes: dict[str, npt.DTypeLike] = {"user": np.int32, "item": np.int32, "time": np.float64}
-        dtypes.update({name: np.int32 for name in self._tokens})
-        dtypes.update({name: np.float64 for name in self._floats})
+        dtypes.update(dict.fromkeys(self._tokens, np.int32))
+        dtypes.update(dict.fromkeys(self._floats, np.float64))
         self._spool = Spool(folder, dtypes)
         self._whole = dict.fromkeys(["time", *self._floats], True)
         self._ordinal = all(one.time is None or one.unit == ORDER for one in source.interactions)

@@ -13,7 +13,7 @@ from recbole_attnseq.data.prepare.pipeline import Prepared, prepare, run
 from recbole_attnseq.data.prepare.readers import header
 from recbole_attnseq.data.prepare.report import Report
 from recbole_attnseq.data.prepare.source import Field, Interactions, Source, Table
-from recbole_attnseq.data.prepare.text import UNIT, TextStream
+from recbole_attnseq.data.prepare.text import TextStream
 from recbole_attnseq.errors import UserError, unknown_name
 
 if TYPE_CHECKING:
@@ -245,7 +245,7 @@ def prepare_frame(
     return run(source, feed, Path(out), options or Options(), report=report, force=force)
 
 
-def _arrow(column: pd.Series) -> pa.Array:  # type: ignore[type-arg]
+def _arrow(column: pd.Series) -> pa.Array:
     try:
         array = pa.Array.from_pandas(column)
     except (pa.ArrowInvalid, pa.ArrowTypeError):

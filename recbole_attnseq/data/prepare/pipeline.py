@@ -73,7 +73,10 @@ def prepare(
     options = options or Options()
 
     def feed(collector: Collector) -> None:
-        for form in source.interactions:
+        forms = source.interactions
+        if source.alternatives:
+            forms = next(((form,) for form in forms if raw.find(form.table.files)), forms[:1])
+        for form in forms:
             _feed(collector, form, raw, source, progress)
 
     return run(source, feed, out, options, raw=raw, force=force)
@@ -94,6 +97,8 @@ def run(
     report = report if report is not None else Report()
     with new_folder(out, force) as (fresh, scratch):
         collector = Collector(source, options, report, scratch)
+        for note in source.notes:
+            report.note(note)
         feed(collector)
         data = collector.finish()
         columns, spool = _sort(data, source, options, report, scratch)
@@ -143,6 +148,8 @@ def _take(collector: Collector, batches: Iterable[Batch], form: Interactions, la
         raw_rows = len(next(iter(batch.values()))) if batch else 0
         if form.table.compute is not None and batch:
             batch = form.table.compute(batch)
+            # A row may hold several interactions: the table of drops counts interactions.
+            collector.report.rows += len(next(iter(batch.values()))) - raw_rows
         _check_columns(batch, form, label)
         collector.take(batch, form, label, row)
         row += raw_rows

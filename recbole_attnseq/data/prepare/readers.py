@@ -152,22 +152,19 @@ def _json(line: str) -> Any:
 def _strings(rows: Iterator[dict[str, Any]], columns: set[str], report: Report) -> Iterator[Batch]:
     """Batches of text columns from rows of Python values."""
     store: dict[str, list[str | None]] = {name: [] for name in columns}
-    seen: set[str] = set()
-    count = total = 0
+    count = 0
     for row in rows:
-        seen.update(row.keys() & columns)
         for name, values in store.items():
             values.append(_text(row.get(name)))
         count += 1
         if count == _ROWS:
-            total += count
             report.rows += count
-            yield {name: pa.array(values, pa.string()) for name, values in store.items() if name in seen}
+            yield {name: pa.array(values, pa.string()) for name, values in store.items()}
             store = {name: [] for name in columns}
             count = 0
-    if count or not total:
+    if count:
         report.rows += count
-        yield {name: pa.array(values, pa.string()) for name, values in store.items() if name in seen}
+        yield {name: pa.array(values, pa.string()) for name, values in store.items()}
 
 
 def _text(value: Any) -> str | None:

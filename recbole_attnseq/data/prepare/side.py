@@ -110,7 +110,8 @@ def _member(
     rows: dict[int, dict[str, str]],
     report: Report,
 ) -> None:
-    columns = {side.key, *wanted(side.table.needs, side.fields)}
+    columns = {side.key, *wanted(side.table.needs, side.fields)} | ({side.newest} if side.newest else set())
+    stamps: dict[int, float] = {}
     for batch in read(side.table, member, columns, report):
         if side.table.compute is not None:
             batch = side.table.compute(batch)
@@ -120,15 +121,23 @@ def _member(
         texts: dict[str, Callable[[int], str]] = {}
         for field in side.fields:
             texts[field.name] = _column(field, batch.get(field.raw))
+        times = numbers(batch[side.newest]) if side.newest in batch else None
         for position, code in enumerate(keys):
             if code < 0 or not kept[code]:
                 continue
             row = rows.setdefault(code, {})
+            newer = times is not None and times[position] > stamps.get(code, -np.inf)
+            if newer and times is not None:
+                stamps[code] = float(times[position])
             for name, at in texts.items():
-                if side.last or not row.get(name):
-                    text = at(position)
-                    if text or name not in row:
-                        row[name] = text
+                if side.gather:
+                    row[name] = _add(row.get(name, ""), at(position))
+                elif newer or not row.get(name):
+                    row[name] = at(position)
+
+
+def _add(words: str, more: str) -> str:
+    return " ".join(dict.fromkeys([*words.split(), *more.split()]))
 
 
 def _column(field: Field, column: Any) -> Callable[[int], str]:

@@ -121,14 +121,16 @@ class Side:
         table: the files.
         key: raw column of the id.
         fields: the atomic fields.
-        last: let the last row of a key win instead (files that are snapshots over time).
+        newest: raw column of a time; the row with the greatest wins instead (snapshots over time).
+        gather: collect the distinct values of all rows of a key, as a ``token_seq``.
     """
 
     kind: str
     table: Table
     key: str
     fields: tuple[Field, ...]
-    last: bool = False
+    newest: str = ""
+    gather: bool = False
 
 
 @dataclass(frozen=True)
@@ -161,11 +163,16 @@ class Source:
         get: how to get it: which files to take.
         interactions: the tables of interactions, read in this order.
         side: tables of side information.
+        alternatives: whether the tables of interactions are forms of the same data, of which the first that
+            the download holds is read.
+        behaviours: those kept by default; empty keeps all.
         duplicates: whether rows that repeat (user, item, time and behaviour) are dropped by default.
-        latest: ISO date after which no interaction can lie, where the owner states when the log ended.
+        latest: ISO date from which on no interaction can lie, where the owner states when the log ended.
         earliest: ISO date before which none can lie.
         download: what can be fetched.
+        recbole: the name under which RecBole itself hosts atomic files of the data set.
         extra: writes further files: ``extra(raw, kept items by name, folder, stem)``; returns the names.
+        notes: what a user of the data should know; shown after a preparation.
     """
 
     name: str
@@ -178,6 +185,8 @@ class Source:
     get: str
     interactions: tuple[Interactions, ...]
     side: tuple[Side, ...] = ()
+    alternatives: bool = False
+    behaviours: tuple[str, ...] = ()
     duplicates: bool = False
     latest: str = ""
     earliest: str = ""

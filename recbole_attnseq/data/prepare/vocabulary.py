@@ -15,8 +15,10 @@ UNWRITABLE = -2
 
 # What pandas, and with it RecBole, reads back as a missing value: as an id it would vanish without a word.
 NULLS = frozenset(
-    ["", "#N/A", "#N/A N/A", "#NA", "-1.#IND", "-1.#QNAN", "-NaN", "-nan", "1.#IND", "1.#QNAN", "<NA>", "N/A"]
-    + ["NA", "NULL", "NaN", "None", "n/a", "nan", "null"]
+    (
+        *("", "#N/A", "#N/A N/A", "#NA", "-1.#IND", "-1.#QNAN", "-NaN", "-nan", "1.#IND", "1.#QNAN", "<NA>"),
+        *("N/A", "NA", "NULL", "NaN", "None", "n/a", "nan", "null"),
+    )
 )
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _FLOAT_ID = re.compile(r"(-?\d+)\.0*")
@@ -102,8 +104,9 @@ class Vocabulary:
         indices = coded.indices
         if not indices.null_count:
             return lookup[indices.to_numpy()] if len(lookup) else np.empty(0, np.int32)
-        lookup = np.append(lookup, np.int32(MISSING))
-        return lookup[pc.fill_null(indices, len(lookup) - 1).to_numpy()]
+        lookup = np.append(lookup, np.int32(MISSING)).astype(np.int32)
+        result: npt.NDArray[np.int32] = lookup[pc.fill_null(indices, len(lookup) - 1).to_numpy()]
+        return result
 
     def _normal(self, text: str) -> str:
         text = text.strip()
