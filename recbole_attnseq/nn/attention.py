@@ -120,6 +120,10 @@ class LastState(Attention):
 
     uses_history = False
 
+    def __init__(self, *, width: int, heads: int, hidden: int, scale: float, gate: bool) -> None:
+        # A gate would have nothing to mix: a parameter that no gradient ever reaches.
+        super().__init__(width=width, heads=heads, hidden=hidden, scale=scale, gate=False)
+
     def shared(self, states: Tensor, candidates: Tensor, packing: Packing) -> Tensor:
         return states @ candidates.T
 

@@ -1,0 +1,58 @@
+"""Every attention under its contract, each with its logits written out."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from recbole_attnseq.nn.packing import Packing
+from tests.building import vectors
+from tests.contracts import AttentionContract
+
+
+class TestDot(AttentionContract):
+    name = "dot"
+
+    def head_logits(self, attention: Any, state: Tensor, candidate: Tensor) -> list[Tensor]:
+        return [state @ attention.query[0] @ candidate * attention.scale]
+
+
+class TestMultiHead(AttentionContract):
+    name = "multihead"
+    heads = 2
+
+    def head_logits(self, attention: Any, state: Tensor, candidate: Tensor) -> list[Tensor]:
+        return [
+            u @ attention.query[head] @ v * attention.scale
+            for head, (u, v) in enumerate(zip(state.chunk(2), candidate.chunk(2), strict=True))
+        ]
+
+    def test_one_head_is_the_dot_attention(self) -> None:
+        one = self.attention(attention_heads=1)
+        dot = TestDot().attention()
+        dot.load_state_dict(one.state_dict())
+        states, candidates, packing = vectors(9), vectors(3, seed=1), Packing(torch.tensor([4, 5]), 3)
+        with torch.no_grad():
+            assert torch.equal(
+                one.shared(states, candidates, packing), dot.shared(states, candidates, packing)
+            )
+
+
+class TestAdditive(AttentionContract):
+    name = "additive"
+
+    def head_logits(self, attention: Any, state: Tensor, candidate: Tensor) -> list[Tensor]:
+        inner = attention.state.weight @ state + attention.state.bias + attention.candidate.weight @ candidate
+        return [torch.tanh(inner) @ attention.vector]
+
+
+class TestLast(AttentionContract):
+    name = "last"
+
+    def plain_score(self, attention: Any, states: Tensor, candidate: Tensor) -> Tensor:
+        return (states[-1] * candidate).sum()
+
+    def test_it_has_nothing_to_learn(self) -> None:
+        assert list(self.attention().parameters()) == []

@@ -1,0 +1,136 @@
+"""Every loss under its contract, each with its formula; and the full softmax that never holds all logits."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+import torch.nn.functional as F
+
+from recbole_attnseq.nn.losses import LOSSES, linear_cross_entropy
+from recbole_attnseq.nn.packing import Packing
+from tests.building import histories, network, vectors
+from tests.contracts import LossContract
+
+
+def log_sigmoid(score: float) -> float:
+    return -math.log(1 + math.exp(-score))
+
+
+class TestSoftmax(LossContract):
+    name = "softmax"
+
+    def plain(self, positive: float, negatives: list[float]) -> float:
+        return -math.log(math.exp(positive) / (math.exp(positive) + sum(map(math.exp, negatives))))
+
+    def test_it_wants_every_item(self) -> None:
+        assert not self.loss().sampled
+
+
+class TestSampledSoftmax(LossContract):
+    name = "sampled_softmax"
+
+    def plain(self, positive: float, negatives: list[float]) -> float:
+        mass = (self.items - 1) / self.negatives * sum(map(math.exp, negatives))
+        return -math.log(math.exp(positive) / (math.exp(positive) + mass))
+
+    def test_all_items_as_negatives_give_the_full_softmax(self) -> None:
+        scores = vectors(6, 11) * 2
+        target = torch.tensor([0, 3, 10, 2, 7, 7])
+        others = torch.stack([row[torch.arange(11) != t] for row, t in zip(scores, target, strict=True)])
+        loss = LOSSES[self.name](items=11, negatives=10, calibration=0.0)
+        found = loss(scores.gather(1, target[:, None])[:, 0], others)
+        torch.testing.assert_close(found, F.cross_entropy(scores, target))
+
+    def test_the_mean_over_draws_estimates_the_full_mass(self) -> None:
+        scores = vectors(1, 400)[0]
+        generator = torch.Generator().manual_seed(0)
+        loss = LOSSES[self.name](items=401, negatives=200, calibration=0.0)
+        zero = torch.zeros(3000)
+        drawn = scores[torch.randint(400, (3000, 200), generator=generator)]
+        masses = [math.exp(float(loss(zero[i : i + 1], drawn[i : i + 1]))) - 1 for i in range(3000)]
+        assert sum(masses) / 3000 == pytest.approx(float(scores.exp().sum()), rel=0.01)
+
+
+class TestBCE(LossContract):
+    name = "bce"
+
+    def plain(self, positive: float, negatives: list[float]) -> float:
+        return -log_sigmoid(positive) - sum(map(log_sigmoid, (-x for x in negatives))) / self.negatives
+
+
+class TestGBCE(LossContract):
+    name = "gbce"
+
+    def plain(self, positive: float, negatives: list[float]) -> float:
+        # Petrov and Macdonald, RecSys 2023, equation 15: alpha is the sampling rate.
+        alpha = self.negatives / (self.items - 1)
+        beta = alpha * (self.calibration * (1 - 1 / alpha) + 1 / alpha)
+        return -beta * log_sigmoid(positive) - sum(map(log_sigmoid, (-x for x in negatives)))
+
+    def test_without_calibration_it_is_the_sum_of_binary_cross_entropies(self) -> None:
+        positive, negative = self.scores()
+        loss = LOSSES[self.name](items=self.items, negatives=self.negatives, calibration=0.0)
+        expected = F.binary_cross_entropy_with_logits(positive, torch.ones_like(positive)) + (
+            F.binary_cross_entropy_with_logits(negative, torch.zeros_like(negative)) * self.negatives
+        )
+        torch.testing.assert_close(loss(positive, negative), expected)
+
+    def test_full_calibration_weighs_the_target_by_the_sampling_rate(self) -> None:
+        positive = torch.tensor([0.5])
+        loss = LOSSES[self.name](items=101, negatives=10, calibration=1.0)
+        silent = torch.full((1, 10), -math.inf)
+        assert float(loss(positive, silent)) == pytest.approx(-0.1 * log_sigmoid(0.5), rel=1e-6)
+
+
+@pytest.mark.parametrize("budget", [1, 13, 40, 5 * 13, 10**6])
+def test_linear_cross_entropy_equals_torch_at_any_chunk_size(budget: int) -> None:
+    states, items = vectors(23).requires_grad_(), vectors(13, seed=1).requires_grad_()
+    targets = torch.randint(1, 13, (23,), generator=torch.Generator().manual_seed(0))
+    # Padding is row 0: left out of the candidates altogether.
+    plain = F.cross_entropy(states @ items[1:].T, targets - 1)
+    fast = linear_cross_entropy(states, items, targets, budget)
+    torch.testing.assert_close(fast, plain)
+    expected = torch.autograd.grad(plain * 3, (states, items))
+    found = torch.autograd.grad(fast * 3, (states, items))
+    for want, got in zip(expected, found, strict=True):
+        torch.testing.assert_close(got, want, rtol=1e-10, atol=1e-12)
+    assert (found[1][0] == 0).all()
+
+
+def test_linear_cross_entropy_without_autograd_gives_the_same_value() -> None:
+    states, items, targets = vectors(5), vectors(7, seed=1), torch.tensor([1, 6, 3, 3, 2])
+    with torch.no_grad():
+        value = linear_cross_entropy(states, items, targets, 14)
+    torch.testing.assert_close(value, F.cross_entropy(states @ items[1:].T, targets - 1))
+
+
+def test_linear_cross_entropy_survives_huge_logits() -> None:
+    states = (vectors(5, dtype=torch.float32) * 1e3).requires_grad_()
+    items, targets = vectors(7, seed=1, dtype=torch.float32) * 1e2, torch.tensor([1, 6, 3, 3, 2])
+    value = linear_cross_entropy(states, items, targets, 14)
+    value.backward()
+    torch.testing.assert_close(value, F.cross_entropy(states @ items[1:].T, targets - 1))
+    assert torch.isfinite(states.grad).all()
+
+
+@pytest.mark.parametrize("loss_type", [name for name in LOSSES if LOSSES[name].sampled])
+@pytest.mark.parametrize("attention", ["dot", "last"])
+def test_an_accidental_hit_does_not_count(loss_type: str, attention: str) -> None:
+    """With two items and one negative a draw is the other item or, by accident, the target: two values."""
+    part = network(items=3, num_negatives=1, loss_type=loss_type, attention=attention)
+    items, lengths = histories([4], items=3)
+    packing = Packing(lengths, 5)
+    with torch.no_grad():
+        score = part.scores(items, packing)[0]
+        expected = {
+            round(float(part.loss_function(score[1:2], other)), 9)
+            for other in (score[None, 2:3], torch.full((1, 1), -math.inf, dtype=torch.float64))
+        }
+        found = set()
+        for seed in range(30):
+            torch.manual_seed(seed)
+            found.add(round(float(part.loss(items, packing, packing.last, torch.tensor([1]))), 9))
+    assert len(expected) == 2
+    assert found == expected

@@ -1,0 +1,63 @@
+"""Every user encoder under its contract."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+
+from recbole_attnseq.nn.packing import Packing
+from tests.building import vectors
+from tests.contracts import UserEncoderContract
+
+
+class TestGRU(UserEncoderContract):
+    name = "gru"
+
+
+class TestLSTM(UserEncoderContract):
+    name = "lstm"
+
+
+class TestBiLSTM(UserEncoderContract):
+    name = "bilstm"
+
+    def test_it_is_not_causal(self) -> None:
+        assert not self.encoder().causal
+
+    def test_relu_leaves_no_negative_coordinate(self) -> None:
+        inputs, packing = vectors(12), Packing(torch.tensor([12]), 12)
+        with torch.no_grad():
+            assert (self.encoder(user_activation="relu")(inputs, packing) >= 0).all()
+            assert (self.encoder(user_activation="none")(inputs, packing) < 0).any()
+
+
+class TestTransformer(UserEncoderContract):
+    name = "transformer"
+
+    def test_one_head_equals_attention_written_out(self) -> None:
+        """Pre-norm attention with a bias by distance, then the feed-forward layer, one query at a time."""
+        encoder = self.encoder(n_heads=1, max_length=4)
+        block = encoder.blocks[0]
+        inputs = vectors(9)
+
+        def normed(x: torch.Tensor, norm: torch.nn.LayerNorm) -> torch.Tensor:
+            centred = x - x.mean()
+            return centred / torch.sqrt((centred**2).mean() + norm.eps) * norm.weight + norm.bias
+
+        with torch.no_grad():
+            found = encoder(inputs, Packing(torch.tensor([9]), 4))
+            rows = torch.stack([normed(x, block.attention_norm) for x in inputs])
+            query, key, value = block.project(rows).chunk(3, dim=-1)
+            for t in range(9):
+                steps = range(max(0, t - 3), t + 1)
+                logits = [
+                    float(query[t] @ key[s]) / math.sqrt(8) + float(block.distance_bias[0, t - s])
+                    for s in steps
+                ]
+                masses = [math.exp(x) for x in logits]
+                mixed = sum(mass / sum(masses) * value[s] for mass, s in zip(masses, steps, strict=True))
+                state = inputs[t] + block.output(mixed)
+                hidden = block.up(normed(state, block.feed_forward_norm))
+                state = state + block.down(0.5 * hidden * (1 + torch.erf(hidden / math.sqrt(2))))
+                torch.testing.assert_close(found[t], normed(state, encoder.norm), rtol=1e-8, atol=1e-8)
