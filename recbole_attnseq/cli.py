@@ -14,7 +14,10 @@ from recbole_attnseq.errors import UserError
 COMMANDS: dict[str, tuple[str, str]] = {
     "demo": ("recbole_attnseq.demo", "train on ml-100k, compare with Pop, ItemKNN and BPR, recommend films"),
     "run": ("recbole_attnseq.run_command", "train and test any RecBole model, AttnSeq by default"),
-    "prepare": ("recbole_attnseq.data.prepare.command", "turn an owner's download into RecBole's atomic files"),
+    "prepare": (
+        "recbole_attnseq.data.prepare.command",
+        "turn an owner's download into RecBole's atomic files",
+    ),
     "datasets": ("recbole_attnseq.data.prepare.datasets_command", "list the data sets that have a preparer"),
     "tune": ("recbole_attnseq.tuning.command", "search hyper-parameters with Optuna"),
 }
@@ -43,7 +46,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
     for name, (module, text) in _available().items():
         sub = commands.add_parser(
-            name, help=text, description=text, add_help=True, formatter_class=argparse.RawDescriptionHelpFormatter
+            name,
+            help=text,
+            description=text,
+            add_help=True,
+            formatter_class=argparse.RawDescriptionHelpFormatter,
         )
         if arguments[:1] == [name]:
             loaded = importlib.import_module(module)

@@ -15,18 +15,29 @@ from __future__ import annotations
 
 import ast
 import contextlib
+import difflib
+import functools
 import importlib.abc
 import importlib.machinery
+import logging
 import operator
 import os
+import pickle
 import sys
 import types
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 import torch.distributed as dist
+
+from recbole_attnseq.errors import UserError, unknown_name
+
+RUN_FACTS: dict[str, Any] = {}
+"""What the latest run of this process says of itself: ``split_hash`` and ``checkpoint``."""
 
 
 @dataclass(frozen=True)
@@ -131,6 +142,12 @@ def _agg_len(node: ast.AST) -> ast.AST:
     return node
 
 
+def _barrier_alone(node: ast.AST) -> ast.AST:
+    if isinstance(node, ast.Expr) and ast.unparse(node.value) == "torch.distributed.barrier()":
+        return ast.parse("if torch.distributed.is_initialized(): torch.distributed.barrier()").body[0]
+    return node
+
+
 def _no_ray(node: ast.AST) -> ast.AST:
     if isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] == "ray":
         return ast.parse("tune = None").body[0]
@@ -210,20 +227,50 @@ def _literals_only(module: types.ModuleType) -> None:
     module.Config._convert_config_dict = _convert_config_dict
 
 
+def _sorts_by_time(config: Any) -> bool:
+    return config["benchmark_filename"] is None and config["eval_args"]["order"] == "TO"
+
+
 def _exact_time_order(module: types.ModuleType) -> None:
     original = module.Dataset._normalize
 
     def _normalize(self: Any) -> None:
         # Here the times are still the file's float64, complete, and the rows still in file order. A stable sort
         # by the rounded times, later, then changes nothing, since rounding never swaps two times.
-        if self.benchmark_filename_list is None and self.config["eval_args"]["order"] == "TO":
-            if self.time_field in self.inter_feat:
-                self.inter_feat = self.inter_feat.sort_values(
-                    self.time_field, kind="stable", ignore_index=True
-                )
+        if _sorts_by_time(self.config) and self.time_field in self.inter_feat:
+            self.inter_feat = self.inter_feat.sort_values(self.time_field, kind="stable", ignore_index=True)
+            if "TS" in (self.config["eval_args"]["split"] or {}):
+                self.exact_times = self.inter_feat[self.time_field].to_numpy(np.float64, copy=True)
         original(self)
 
     module.Dataset._normalize = _normalize
+
+
+def _exact_time_split(module: types.ModuleType) -> None:
+    original = module.Dataset.time_based_split
+
+    def time_based_split(self: Any, ratios: Sequence[float], group_by: str | None) -> list[Any]:
+        times = getattr(self, "exact_times", None)
+        if times is None or group_by is None or len(ratios) != 3:
+            return list(original(self, ratios, group_by))
+        columns = self.inter_feat.interaction
+        if hasattr(columns, "target"):  # prefix rows: each has the time of the item that it predicts
+            times = times[columns.target.numpy()]
+        shares = np.asarray(ratios) / sum(ratios)
+        boundary = np.percentile(times, 100 * (1 - shares[-1]))
+        parts: list[list[int]] = [[], [], []]
+        for group in self._grouped_index(self.inter_feat[group_by].numpy()):
+            rows = np.asarray(group)
+            early = rows[times[rows] <= boundary]
+            cut = int(len(early) * (shares[0] / (1 - shares[2])))
+            for part, index in zip(
+                parts, (early[:cut], early[cut:], rows[times[rows] > boundary]), strict=True
+            ):
+                part.extend(index.tolist())
+        self._drop_unused_col()
+        return [self.copy(self.inter_feat[part]) for part in parts]
+
+    module.Dataset.time_based_split = time_based_split
 
 
 def _arrow_loading(module: types.ModuleType) -> None:
@@ -234,9 +281,26 @@ def _arrow_loading(module: types.ModuleType) -> None:
 
 
 def _lazy_prefixes(module: types.ModuleType) -> None:
-    from recbole_attnseq.data.prefixes import augment_lazily
+    from recbole_attnseq.data.prefixes import augment_lazily, gathered_rows
 
     module.SequentialDataset.data_augmentation = augment_lazily
+    module.SequentialDataset.__getitem__ = gathered_rows
+
+
+def _something_to_predict(module: types.ModuleType) -> None:
+    original = module.Dataset.build
+
+    def build(self: Any) -> list[Any]:
+        parts: list[Any] = original(self)
+        if self.uid_field and len(parts) == 3 and not any(len(part.inter_feat) for part in parts[1:]):
+            path = os.path.join(self.dataset_path, f"{self.dataset_name}.inter")
+            raise UserError(
+                f"{path}: after the split no user has an interaction left to validate or test on. Give it users with "
+                "three interactions or more, relax the filters, or change eval_args."
+            )
+        return parts
+
+    module.Dataset.build = build
 
 
 def _announce_split(module: types.ModuleType) -> None:
@@ -248,11 +312,194 @@ def _announce_split(module: types.ModuleType) -> None:
         loaders = original(config, dataset)
         with contextlib.suppress(AttributeError):  # loaders of another make have no interactions to hash
             digest = hash_of_loaders(*loaders)
-            config["split_hash"] = digest
+            config["split_hash"] = RUN_FACTS["split_hash"] = digest
             module.getLogger().info(module.set_color("Split hash", "pink") + f": {digest}")
         return loaders
 
     _replace_everywhere(original, data_preparation)
+
+
+# What a cached data set depends on beside the arguments that RecBole itself compares.
+_CACHE_KEYS = ("numerical_features", "discretization", "encoding")
+
+
+def _source_stamp(config: Any) -> dict[str, Any]:
+    """What tells a cache of other data: size and time of the atomic files, the row order, and the settings."""
+    files = {
+        path.name: (path.stat().st_size, path.stat().st_mtime_ns)
+        for path in sorted(Path(config["data_path"]).glob(f"{config['dataset']}.*"))
+    }
+    return {"files": files, "by time": _sorts_by_time(config), **{key: config[key] for key in _CACHE_KEYS}}
+
+
+def _stamped_source(module: types.ModuleType) -> None:
+    original = module.Dataset._get_preset
+
+    def _get_preset(self: Any) -> None:
+        original(self)
+        self.source_stamp = _source_stamp(self.config)
+
+    module.Dataset._get_preset = _get_preset
+
+
+def _fresh_caches(module: types.ModuleType) -> None:
+    create, load = module.create_dataset, module.load_split_dataloaders
+
+    def ours(dataset: Any, config: Any) -> bool:
+        if getattr(dataset, "source_stamp", None) == _source_stamp(config):
+            return True
+        module.getLogger().warning(
+            f"a cache of data set '{config['dataset']}' in {config['checkpoint_dir']} is of other files or another "
+            "row order, and is not used."
+        )
+        return False
+
+    def create_dataset(config: Any) -> Any:
+        try:
+            dataset = create(config)
+        except (EOFError, pickle.UnpicklingError, ImportError) as error:
+            raise UserError(
+                f"the cached data set in {config['dataset_save_path'] or config['checkpoint_dir']} cannot be read "
+                f"({error}); delete it."
+            ) from error
+        if dataset.config is not config and not ours(dataset, config):
+            dataset = type(dataset)(config)
+            if config["save_dataset"]:
+                dataset.save()
+        return dataset
+
+    def load_split_dataloaders(config: Any) -> Any:
+        loaders = load(config)
+        return loaders if loaders is None or ours(loaders[0]._dataset, config) else None
+
+    module.torch = torch  # load_split_dataloaders uses the name, the module never imports it
+    _replace_everywhere(create, create_dataset)
+    _replace_everywhere(load, load_split_dataloaders)
+
+
+class _PatientLog(logging.FileHandler):
+    """A log file that exists from the moment training starts, with all that was said before."""
+
+    def __init__(self, filename: str) -> None:
+        super().__init__(filename, delay=True, encoding="utf-8")
+        self.waiting: list[logging.LogRecord] | None = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        if self.waiting is None:
+            super().emit(record)
+        else:
+            self.waiting.append(record)
+
+    def release(self) -> None:
+        """Write what waits, and everything later at once."""
+        waiting, self.waiting = self.waiting or [], None
+        os.makedirs(os.path.dirname(self.baseFilename), exist_ok=True)
+        for record in waiting:
+            super().emit(record)
+
+    def close(self) -> None:
+        if self.waiting:
+            self.release()
+        super().close()
+
+
+def _logs() -> list[_PatientLog]:
+    return [
+        log
+        for log in logging.getLogger().handlers
+        if isinstance(log, _PatientLog) and log.waiting is not None
+    ]
+
+
+def discard_log() -> None:
+    """Forget what a refused run logged, so that it leaves no file."""
+    for log in _logs():
+        logging.getLogger().removeHandler(log)
+        log.waiting = []
+        log.close()
+
+
+def _log_when_training(module: types.ModuleType) -> None:
+    module.ensure_dir = lambda path: None
+    module.logging = types.SimpleNamespace(**{**vars(logging), "FileHandler": _PatientLog})
+
+
+def _release_log(module: types.ModuleType) -> None:
+    init = module.Trainer.__init__
+
+    def __init__(self: Any, config: Any, model: Any) -> None:
+        for log in _logs():
+            log.release()
+        init(self, config, model)
+        RUN_FACTS["checkpoint"] = self.saved_model_file
+
+    module.Trainer.__init__ = __init__
+
+
+def _own_checkpoints(module: types.ModuleType) -> None:
+    original = module.Trainer.resume_checkpoint
+
+    def resume_checkpoint(self: Any, resume_file: Any) -> None:
+        from recbole_attnseq.training.runs import read_checkpoint
+
+        theirs, ours = read_checkpoint(resume_file)["config"]["model"], self.config["model"]
+        if theirs != ours:
+            raise UserError(
+                f"checkpoint {resume_file} holds a {theirs}, not a {ours}; choose one of {ours}'s."
+            )
+        try:
+            original(self, resume_file)
+        except RuntimeError as error:
+            if "state_dict" not in str(error):
+                raise
+            raise UserError(
+                f"checkpoint {resume_file} holds a {theirs} of other sizes: its settings or data differ from this "
+                "run's. Make them equal, or train anew."
+            ) from error
+
+    module.Trainer.resume_checkpoint = resume_checkpoint
+
+
+@functools.cache
+def known_models() -> dict[str, str]:
+    """The name of each model in RecBole's folders and the package that holds it, with AttnSeq."""
+    import recbole.model as models
+
+    known = {"AttnSeq": "sequential_recommender"}
+    for root in models.__path__:
+        for init in sorted(Path(root).glob("*_recommender/__init__.py")):
+            for node in ast.parse(init.read_text(encoding="utf-8")).body:
+                if isinstance(node, ast.ImportFrom):
+                    known.update({alias.name: init.parent.name for alias in node.names})
+    return known
+
+
+def _named_models(module: types.ModuleType) -> None:
+    original = module.get_model
+
+    def get_model(model_name: str) -> Any:
+        known = known_models()
+        try:
+            return original(model_name)
+        except ModuleNotFoundError as error:
+            # An unknown name ends in the last group, whose package imports lightgbm and xgboost.
+            if model_name in known:
+                raise UserError(
+                    f"model '{model_name}' needs the package {error.name}, which is not installed: "
+                    f"pip install {error.name}"
+                ) from error
+        except (ValueError, AttributeError):
+            if model_name in known:
+                raise
+        for name in known:
+            if name.lower() == str(model_name).lower():
+                raise UserError(f"unknown model '{model_name}'. Did you mean '{name}'?")
+        close = difflib.get_close_matches(str(model_name), known, n=1, cutoff=0.5)
+        if close:
+            raise UserError(f"unknown model '{model_name}'. Did you mean '{close[0]}'?")
+        raise unknown_name("model", model_name, known)
+
+    _replace_everywhere(original, get_model)
 
 
 def _cpu_processes(module: types.ModuleType) -> None:
@@ -400,6 +647,51 @@ REMEDIES: tuple[Remedy, ...] = (
         "atomic files are read by pandas' Python parser, as strings, short lines filled up in silence",
         "RecBole reads them with a parser that complains",
         patches=(("recbole.data.dataset.dataset", _arrow_loading),),
+    ),
+    Remedy(
+        "exact time split",
+        "the boundary in time of TS splits is found and applied in float32: rows within a minute or two of it fall on "
+        "the wrong side",
+        "RecBole splits before the cast",
+        patches=(("recbole.data.dataset.dataset", _exact_time_split),),
+    ),
+    Remedy(
+        "download",
+        "after a download a single process waits at a barrier of a process group that it does not have, and fails",
+        "RecBole asks whether there is a group",
+        trigger=("torch.distributed.barrier()",),
+        rewrite=_barrier_alone,
+    ),
+    Remedy(
+        "something to predict",
+        "a split without validation and test targets fails later, in a loader, with an unrelated message",
+        "RecBole checks its splits",
+        patches=(("recbole.data.dataset.dataset", _something_to_predict),),
+    ),
+    Remedy(
+        "fresh caches",
+        "saved data sets and loaders are taken up even if the atomic files have changed or the rows lie in another "
+        "order; load_split_dataloaders fails by a missing import of torch",
+        "RecBole fingerprints its caches",
+        patches=(("recbole.data.dataset.dataset", _stamped_source), ("recbole.data.utils", _fresh_caches)),
+    ),
+    Remedy(
+        "log when training",
+        "the log file is made before the data are read, so that a run that is refused leaves one behind",
+        "RecBole reads before it writes",
+        patches=(("recbole.utils.logger", _log_when_training), ("recbole.trainer.trainer", _release_log)),
+    ),
+    Remedy(
+        "own checkpoints",
+        "resume_checkpoint only warns of a checkpoint of another model, then fails within torch",
+        "RecBole refuses such a checkpoint",
+        patches=(("recbole.trainer.trainer", _own_checkpoints),),
+    ),
+    Remedy(
+        "named models",
+        "an unknown model's name ends in 'No module named lightgbm'",
+        "RecBole looks the name up before it imports",
+        patches=(("recbole.utils.utils", _named_models),),
     ),
     Remedy(
         "literals only",
@@ -567,4 +859,13 @@ def default_port() -> str:
         return str(probe.getsockname()[1])
 
 
-__all__ = ["REMEDIES", "Remedy", "activate", "clean_argv", "default_port"]
+__all__ = [
+    "REMEDIES",
+    "RUN_FACTS",
+    "Remedy",
+    "activate",
+    "clean_argv",
+    "default_port",
+    "discard_log",
+    "known_models",
+]

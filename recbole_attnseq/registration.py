@@ -6,6 +6,7 @@ import difflib
 import importlib
 import sys
 import types
+from dataclasses import fields
 from importlib.machinery import ModuleSpec
 from importlib.resources import files
 from typing import Any
@@ -58,10 +59,15 @@ def _insert_defaults() -> None:
     def _load_internal_config_dict(self: Any, model: str, model_class: type, dataset: str) -> None:
         original(self, model, model_class, dataset)
         if model == MODEL:
-            known = {*self.internal_config_dict, *_OPTIONAL_KEYS, *(k for keys in self.parameters.values() for k in keys)}
+            known = {
+                *self.internal_config_dict,
+                *_OPTIONAL_KEYS,
+                *(k for keys in self.parameters.values() for k in keys),
+            }
             ours = defaults(self.yaml_loader)
             refuse_misspelt(self.external_config_dict, known | set(ours), set(ours))
             self.internal_config_dict.update(ours)
+            check_settings({**self.internal_config_dict, **self.external_config_dict})
 
     Config._load_internal_config_dict = _load_internal_config_dict
 
@@ -73,6 +79,38 @@ def defaults(loader: Any) -> dict[str, Any]:
     text = files("recbole_attnseq").joinpath("defaults.yaml").read_text(encoding="utf-8")
     values: dict[str, Any] = yaml.load(text, Loader=loader)
     return values
+
+
+def check_settings(values: dict[str, Any]) -> None:
+    """Refuse hyper-parameters that cannot work while nothing has been read or written yet.
+
+    Args:
+        values: the merged configuration; what depends on the data (the number of items) is left to the model.
+
+    Raises:
+        UserError: names the key and what it may be.
+    """
+    from recbole_attnseq.model import elements
+    from recbole_attnseq.nn.settings import NetworkSettings
+
+    own = {field.name: values.get(field.name) for field in fields(NetworkSettings)}
+    own.update(items=2**31, max_length=values.get("MAX_ITEM_LIST_LENGTH"))
+    try:
+        NetworkSettings(**own)
+    except UserError as error:
+        raise UserError(str(error).replace("max_length", "MAX_ITEM_LIST_LENGTH")) from None
+    elements(values.get("memory_budget"))
+    if values.get("train_batches") not in ("auto", "windows", "prefixes"):
+        raise UserError(
+            f"train_batches is '{values.get('train_batches')}'; choose auto, windows or prefixes."
+        )
+    for key in ("train_batch_size", "eval_batch_size", "epochs"):
+        value, least = values.get(key), 0 if key == "epochs" else 1
+        if isinstance(value, bool) or not isinstance(value, int) or value < least:
+            raise UserError(f"{key} is {value!r}; give a whole number from {least} on.")
+    rate = values.get("learning_rate")
+    if isinstance(rate, bool) or not isinstance(rate, (int, float)) or rate <= 0:
+        raise UserError(f"learning_rate is {rate!r}; give a number above 0, e.g. 0.001.")
 
 
 def refuse_misspelt(given: dict[str, Any], known: set[str], ours: set[str]) -> None:

@@ -13,13 +13,23 @@ TAKES_SETTINGS = True
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The command's own flags; every other ``--key=value`` goes to RecBole's configuration."""
-    parser.add_argument("--model", default=None, help="any RecBole model (default: AttnSeq, or what a file says)")
-    parser.add_argument("--dataset", default=None, help="a folder of atomic files under data_path, or ml-100k")
     parser.add_argument(
-        "--config_files", nargs="+", default=[], metavar="FILE", help="YAML files, later ones win; commas do too"
+        "--model", default=None, help="any RecBole model (default: AttnSeq, or what a file says)"
+    )
+    parser.add_argument(
+        "--dataset", default=None, help="a folder of atomic files under data_path, or ml-100k"
+    )
+    parser.add_argument(
+        "--config_files",
+        nargs="+",
+        default=[],
+        metavar="FILE",
+        help="YAML files, later ones win; commas do too",
     )
     parser.add_argument("--nproc", type=int, default=1, help="processes on this host (default 1)")
-    parser.epilog = "Every other --key=value is a setting of RecBole's or the model's, e.g. --learning_rate=0.002."
+    parser.epilog = (
+        "Every other --key=value is a setting of RecBole's or the model's, e.g. --learning_rate=0.002."
+    )
 
 
 def run(args: argparse.Namespace) -> None:
@@ -33,4 +43,10 @@ def run(args: argparse.Namespace) -> None:
     result = train_and_test(args.model, args.dataset, files, settings, nproc=args.nproc)
     if result is not None:
         for title, key in (("valid", "best_valid_result"), ("test", "test_result")):
-            print(title + ": " + "  ".join(f"{name} {float(value):.4f}" for name, value in result[key].items()))
+            scores = result[key] or {}
+            print(
+                f"{title}: "
+                + ("  ".join(f"{name} {float(value):.4f}" for name, value in scores.items()) or "none")
+            )
+        print(f"split hash: {result['split_hash']}")
+        print(f"checkpoint: {result['checkpoint'] or 'none kept'}")

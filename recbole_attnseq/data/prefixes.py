@@ -7,6 +7,7 @@ table, and a padded matrix exists only for the rows of one batch.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, MutableMapping, Sequence
 from typing import Any
 
@@ -76,6 +77,9 @@ class PrefixColumns(MutableMapping[str, Tensor]):
     def __len__(self) -> int:
         return len(self.names)
 
+    def __contains__(self, name: object) -> bool:
+        return name in self.names  # a mapping would look the value up, which gathers it for every row
+
     def rows(self, index: Tensor) -> PrefixColumns:
         """The same columns for the rows at ``index`` (R',), without gathering anything."""
         view = PrefixColumns(self.flat, self.lists, self.length_field, self.target[index], self.length[index])
@@ -107,7 +111,9 @@ def _as_index(index: Any, length: int) -> Tensor:
         return torch.arange(length)[index]
     if isinstance(index, range):
         return torch.arange(index.start, index.stop, index.step)
-    tensor = torch.as_tensor(np.asarray(index)) if isinstance(index, (list, tuple)) else torch.as_tensor(index)
+    tensor = (
+        torch.as_tensor(np.asarray(index)) if isinstance(index, (list, tuple)) else torch.as_tensor(index)
+    )
     if tensor.dtype == torch.bool:
         return tensor.nonzero().squeeze(-1)
     return tensor.long()
@@ -135,13 +141,20 @@ def augment_lazily(self: Any) -> None:
     """Stands in for RecBole's ``SequentialDataset.data_augmentation``: the same rows in the same order."""
     self._aug_presets()
     self._check_field("uid_field", "time_field")
+    if getattr(self, "exact_times", None) is not None:
+        order = torch.argsort(
+            self.inter_feat[self.uid_field], stable=True
+        )  # the rows are in time order already
+        self.exact_times = self.exact_times[order.numpy()]
     self.sort(by=[self.uid_field, self.time_field], ascending=True)
     flat: dict[str, Tensor] = dict(self.inter_feat.interaction)
     target, length = prefix_rows(flat[self.uid_field], self.max_item_list_len)
     if len(target) == 0:
+        path = os.path.join(self.dataset_path, f"{self.dataset_name}.inter")
         raise UserError(
-            f"data set '{self.dataset_name}': every user has a single interaction, so there is nothing to predict. "
-            "Sequential models need users with two or more; check the file, or the filters in the configuration."
+            f"{path}: every user has a single interaction, so there is nothing to predict. "
+            "Sequential models need users with two or more; check the file, or the filters in the "
+            "configuration."
         )
     fields: Sequence[str] = [field for field in flat if field != self.uid_field]
     lists: dict[str, tuple[str, int]] = {}
@@ -149,4 +162,17 @@ def augment_lazily(self: Any) -> None:
         list_field = getattr(self, f"{field}_list_field")
         size = self.field2seqlen[list_field]
         lists[list_field] = (field, size if isinstance(size, int) else size[0])
-    self.inter_feat = PrefixInteraction(PrefixColumns(flat, lists, self.item_list_length_field, target, length))
+    self.inter_feat = PrefixInteraction(
+        PrefixColumns(flat, lists, self.item_list_length_field, target, length)
+    )
+
+
+def gathered_rows(self: Any, index: Any, join: bool = True) -> Any:
+    """Stands in for ``SequentialDataset.__getitem__``: rows for a batch as plain tensors, user and item features joined.
+
+    A batch is looked at whole in any case, and a plain one can be copied and sent to other processes cheaply.
+    """
+    rows = self.inter_feat[index]
+    if isinstance(rows, PrefixInteraction):
+        rows = Interaction(dict(rows.interaction))
+    return self.join(rows) if join else rows

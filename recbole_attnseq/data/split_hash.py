@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from recbole_attnseq.data.prefixes import PrefixColumns
+
 Codes = npt.NDArray[np.int64]
 
 
@@ -37,34 +39,50 @@ def split_hash(
     for name in sorted(splits):
         user, item = splits[name]
         with np.errstate(over="ignore"):
-            pairs = (users[user] * np.uint64(0x9E3779B97F4A7C15)) ^ (items[item] * np.uint64(0xC2B2AE3D27D4EB4F))
+            pairs = (users[user] * np.uint64(0x9E3779B97F4A7C15)) ^ (
+                items[item] * np.uint64(0xC2B2AE3D27D4EB4F)
+            )
         pairs = np.sort(pairs)
         digest.update(f"{name}:{len(pairs)};".encode())
         digest.update(pairs.tobytes())
     return digest.hexdigest()
 
 
-def _pairs(dataset: Any) -> tuple[Codes, Codes]:
-    """All interactions of a part: the targets, and with RecBole's prefix rows the first item of each user."""
+def _targets(dataset: Any) -> tuple[Codes, Codes]:
     feat = dataset.inter_feat
-    user, item = feat[dataset.uid_field].numpy(), feat[dataset.iid_field].numpy()
-    list_field = getattr(dataset, f"{dataset.iid_field}_list_field", None)
-    length_field = getattr(dataset, "item_list_length_field", None)
-    if list_field is None or list_field not in feat or dataset.benchmark_filename_list is not None:
-        return user, item
-    first = feat[(feat[length_field] == 1).nonzero().squeeze(-1)]
-    return (
-        np.concatenate([user, first[dataset.uid_field].numpy()]),
-        np.concatenate([item, first[list_field][:, 0].numpy()]),
-    )
+    return feat[dataset.uid_field].numpy(), feat[dataset.iid_field].numpy()
+
+
+def _first_items(dataset: Any) -> tuple[Codes, Codes]:
+    """The first item of each user whose second is a target here: no target itself, but learnt from."""
+    columns = dataset.inter_feat.interaction
+    if not isinstance(columns, PrefixColumns):
+        return np.empty(0, np.int64), np.empty(0, np.int64)
+    user, item = columns.flat[dataset.uid_field].numpy(), columns.flat[dataset.iid_field].numpy()
+    first = columns.target.numpy() - 1
+    first = first[(first == 0) | (user[first] != user[first - 1])]
+    return user[first], item[first]
 
 
 def hash_of_loaders(train: Any, valid: Any, test: Any) -> str:
-    """The hash of RecBole's three data loaders; see :func:`split_hash`."""
+    """The hash of RecBole's three data loaders; see :func:`split_hash`.
+
+    A user's first item counts as trained on, whichever part its second item is in, so that a sequential model's
+    rows and a general model's interactions of one split hash alike.
+    """
     dataset = train._dataset
-    parts = {"train": train, "valid": valid, "test": test}
+    parts = {
+        name: loader._dataset
+        for name, loader in (("train", train), ("valid", valid), ("test", test))
+        if loader is not None
+    }
+    pairs = {name: [_targets(part)] for name, part in parts.items()}
+    pairs["train"] += [_first_items(part) for part in parts.values()]
     return split_hash(
-        {name: _pairs(loader._dataset) for name, loader in parts.items() if loader is not None},
+        {
+            name: (np.concatenate([u for u, _ in all_]), np.concatenate([i for _, i in all_]))
+            for name, all_ in pairs.items()
+        },
         dataset.field2id_token[dataset.uid_field],
         dataset.field2id_token[dataset.iid_field],
     )

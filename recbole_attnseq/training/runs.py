@@ -1,17 +1,20 @@
-"""One run from names and settings to results, with errors that a person can act on."""
+"""One run from names and settings to results, and back from its checkpoint."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+import pickle
+import zipfile
+from collections.abc import Mapping, Sequence
+from logging import getLogger
 from typing import Any
 
-import yaml
+import torch
 
 from recbole_attnseq.compat import clean_argv
-from recbole_attnseq.errors import UserError, unknown_name
+from recbole_attnseq.errors import UserError
 from recbole_attnseq.launch import run as launch
+from recbole_attnseq.training.checks import check_dataset, check_model, plain_errors, read_files
 
 
 def train_and_test(
@@ -34,10 +37,10 @@ def train_and_test(
         saved: keep the best checkpoint.
 
     Returns:
-        RecBole's result dictionary.
+        RecBole's result dictionary, with ``split_hash`` and ``checkpoint`` (None where none was kept).
 
     Raises:
-        UserError: bad input, in one line.
+        UserError: bad input, in one line; nothing has been written then.
     """
     given = {**read_files(config_files), **(settings or {})}
     model = model or given.get("model") or "AttnSeq"
@@ -48,92 +51,89 @@ def train_and_test(
     check_dataset(str(dataset), str(given.get("data_path", "dataset/")))
     with clean_argv(), plain_errors():
         return launch(
-            model, str(dataset), config_file_list=list(config_files), config_dict=dict(settings or {}), saved=saved,
+            model,
+            str(dataset),
+            config_file_list=list(config_files),
+            config_dict=dict(settings or {}),
+            saved=saved,
             nproc=nproc,
-        )  # fmt: skip
-
-
-def read_files(paths: Sequence[str]) -> dict[str, Any]:
-    """The merged mappings of YAML files.
-
-    Raises:
-        UserError: a file is missing, is no YAML, or holds no mapping; named with its line.
-    """
-    merged: dict[str, Any] = {}
-    for path in paths:
-        if not os.path.isfile(path):
-            raise UserError(f"config file {path} does not exist; check the path.")
-        with open(path, encoding="utf-8") as file:
-            try:
-                values = yaml.safe_load(file)
-            except yaml.YAMLError as error:
-                mark = getattr(error, "problem_mark", None)
-                where = f"{path}:{mark.line + 1}" if mark else path
-                raise UserError(f"{where}: not valid YAML ({getattr(error, 'problem', error)}).") from error
-        if values is not None and not isinstance(values, dict):
-            raise UserError(f"{path}: expected 'key: value' lines, found a {type(values).__name__}.")
-        merged.update(values or {})
-    return merged
-
-
-def known_models() -> list[str]:
-    """The names of all models that RecBole finds, ours included."""
-    import recbole.model as models
-
-    names = {"AttnSeq"}
-    for folder in next(iter(models.__path__), ""), :
-        for group in sorted(os.listdir(folder)):
-            init = os.path.join(folder, group, "__init__.py")
-            if group.endswith("_recommender") and os.path.isfile(init):
-                with open(init, encoding="utf-8") as file:
-                    names |= {line.split(" import ")[1].strip() for line in file if " import " in line}
-    return sorted(names)
-
-
-def check_model(name: str) -> None:
-    """Raise :class:`UserError` where RecBole has no model of that name."""
-    from recbole.utils import get_model
-
-    try:
-        get_model(name)
-    except (ValueError, AttributeError):
-        raise unknown_name("model", name, known_models()) from None
-
-
-def check_dataset(name: str, data_path: str) -> None:
-    """Raise :class:`UserError` where the data set's folder is missing and RecBole cannot download it."""
-    if name == "ml-100k" or os.path.isdir(os.path.join(data_path, name)):
-        return
-    import recbole
-
-    table = os.path.join(os.path.dirname(str(recbole.__file__)), "properties", "dataset", "url.yaml")
-    with open(table, encoding="utf-8") as file:
-        known = yaml.safe_load(file)
-    if name not in known:
-        raise UserError(
-            f"data set '{name}': no folder {os.path.join(data_path, name)}. Put its atomic files there "
-            f"({name}.inter and so on), or point data_path to where they are."
         )
 
 
-@contextmanager
-def plain_errors() -> Iterator[None]:
-    """Turn RecBole's complaints about its input into :class:`UserError`; let real faults through with their trace."""
-    from urllib.error import URLError
+def read_checkpoint(path: str | os.PathLike[str]) -> dict[str, Any]:
+    """The dictionary that RecBole's trainer stored, on the CPU.
 
+    Checkpoints are pickles, which can run code: read only those that you trust.
+
+    Raises:
+        UserError: there is no such file, it is truncated, or it is no checkpoint of RecBole's.
+    """
+    if not os.path.isfile(path):
+        raise UserError(f"checkpoint {path} does not exist; check the path.")
     try:
-        yield
-    except UserError:
-        raise
-    except URLError as error:
-        raise UserError(f"the data set could not be downloaded ({error.reason}); put its atomic files in place.") from error
-    except (ValueError, NotImplementedError, KeyError, TypeError, SyntaxError) as error:
-        frames = []
-        trace = error.__traceback__
-        while trace is not None:
-            frames.append(trace.tb_frame.f_globals.get("__name__", ""))
-            trace = trace.tb_next
-        # RecBole raises these itself, with a message, while it reads the configuration and the files.
-        if frames[-1].startswith(("recbole.config", "recbole.data.dataset", "recbole.data.utils")):
-            raise UserError(str(error).strip("'\"")) from error
-        raise
+        state = torch.load(path, map_location="cpu", weights_only=False)
+    except (
+        RuntimeError,
+        EOFError,
+        OSError,
+        ValueError,
+        KeyError,
+        pickle.UnpicklingError,
+        zipfile.BadZipFile,
+    ) as error:
+        raise UserError(
+            f"checkpoint {path} cannot be read: it is truncated or no checkpoint. Copy it again, or train anew."
+        ) from error
+    except (ImportError, AttributeError) as error:
+        raise UserError(
+            f"checkpoint {path} needs code that is missing here ({error}); install it."
+        ) from error
+    if not isinstance(state, dict) or not {"config", "state_dict"} <= state.keys():
+        raise UserError(
+            f"checkpoint {path} was not written by RecBole's trainer; choose one of its files in saved/."
+        )
+    return state
+
+
+def load_run(
+    checkpoint: str | os.PathLike[str], model: str | None = None
+) -> tuple[Any, Any, Any, Any, Any, Any]:
+    """RecBole's ``load_data_and_model``, with errors in one line each.
+
+    Args:
+        checkpoint: a file that a trainer wrote.
+        model: the model it has to hold; None allows any.
+
+    Returns:
+        configuration, model, data set, and the train, validation and test loaders.
+
+    Raises:
+        UserError: the file is missing, truncated, of another model, or its data set is gone or has changed.
+    """
+    from recbole.quick_start import load_data_and_model
+
+    state = read_checkpoint(checkpoint)
+    config = state["config"]
+    if model is not None and config["model"] != model:
+        raise UserError(
+            f"checkpoint {checkpoint} holds a {config['model']}, not a {model}; choose one of {model}'s."
+        )
+    check_model(config["model"])
+    check_dataset(config["dataset"], os.path.dirname(os.path.normpath(config["data_path"])))
+    before = config["split_hash"]
+    try:
+        with plain_errors():
+            loaded: tuple[Any, Any, Any, Any, Any, Any] = load_data_and_model(str(checkpoint))
+    except RuntimeError as error:
+        if "state_dict" not in str(error):
+            raise
+        raise UserError(
+            f"checkpoint {checkpoint} does not fit: the data set '{config['dataset']}' has changed since, or its "
+            f"weights are not those of a {config['model']}. Restore the data, or train anew."
+        ) from error
+    if before and loaded[0]["split_hash"] != before:
+        getLogger().warning(
+            f"checkpoint {checkpoint} was trained on the split {before}, but the data now give {loaded[0]['split_hash']}:"
+            " test results are not comparable."
+        )
+    return loaded

@@ -1,0 +1,104 @@
+"""What can be known to be wrong before a run starts, and RecBole's own complaints in one line each."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import yaml
+
+from recbole_attnseq.errors import UserError
+
+
+def read_files(paths: Sequence[str]) -> dict[str, Any]:
+    """The merged mappings of YAML files.
+
+    Raises:
+        UserError: a file is missing, is no YAML, or holds no mapping; named with its line.
+    """
+    merged: dict[str, Any] = {}
+    for path in paths:
+        if not os.path.isfile(path):
+            raise UserError(f"config file {path} does not exist; check the path.")
+        try:
+            with open(path, encoding="utf-8") as file:
+                values = yaml.safe_load(file)
+        except yaml.YAMLError as error:
+            mark = getattr(error, "problem_mark", None)
+            where = f"{path}:{mark.line + 1}" if mark else path
+            problem = getattr(error, "problem", None) or "it cannot be read"
+            raise UserError(f"{where}: not valid YAML ({problem}); correct that line.") from error
+        except (OSError, UnicodeDecodeError) as error:
+            raise UserError(
+                f"config file {path} cannot be read ({error}); store it as UTF-8 text."
+            ) from error
+        if not isinstance(values, dict):
+            found = "nothing" if values is None else f"a {type(values).__name__}"
+            raise UserError(
+                f"{path}: expected 'key: value' lines, found {found}; write some, or leave it out."
+            )
+        merged.update(values)
+    return merged
+
+
+def check_model(name: str) -> None:
+    """Raise :class:`UserError` where RecBole has no model of that name, or cannot import it."""
+    from recbole.utils import get_model
+
+    get_model(name)
+
+
+def check_dataset(name: str, data_path: str) -> None:
+    """Raise :class:`UserError` where the data set's folder is missing and RecBole cannot download it."""
+    if name == "ml-100k" or os.path.isdir(os.path.join(data_path, name)):
+        return
+    import recbole
+
+    table = os.path.join(os.path.dirname(str(recbole.__file__)), "properties", "dataset", "url.yaml")
+    with open(table, encoding="utf-8") as file:
+        known = yaml.safe_load(file)
+    if name not in known:
+        raise UserError(
+            f"data set '{name}': no folder {os.path.join(data_path, name)}. Put its atomic files there "
+            f"({name}.inter and so on), or point data_path to where they are."
+        )
+
+
+@contextmanager
+def plain_errors() -> Iterator[None]:
+    """Turn RecBole's complaints about its input into :class:`UserError`; let real faults through with their trace.
+
+    The log of a refused run is dropped before it reaches the disk.
+    """
+    from urllib.error import URLError
+
+    from recbole_attnseq.compat import discard_log
+
+    try:
+        yield
+    except UserError:
+        discard_log()
+        raise
+    except URLError as error:
+        discard_log()
+        raise UserError(
+            f"the data set could not be downloaded ({error.reason}); put its atomic files in place."
+        ) from error
+    except (ValueError, NotImplementedError, KeyError, TypeError, SyntaxError, RuntimeError) as error:
+        if _raised_by_recbole(error):
+            discard_log()
+            raise UserError(" ".join(str(error).strip("'\"").split())) from error
+        raise
+
+
+def _raised_by_recbole(error: BaseException) -> bool:
+    """Whether a ``raise`` of RecBole's own made the error while it read the configuration or the files."""
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    if trace is None:
+        return False
+    module = trace.tb_frame.f_globals.get("__name__", "")
+    return module.startswith(("recbole.config", "recbole.data.dataset", "recbole.data.utils"))
