@@ -227,7 +227,8 @@ class Collector:
             raise self._wrong_unit(form, self._source.name)
         if self._timed and form.unit in ("ms", "us", "ns") and self._newest < _YEAR_1980:
             raise UserError(
-                f"{self._source.name}: times in '{form.time}' lie before 1980 as {form.unit}; give --time-unit s."
+                f"{self._source.name}: times in '{form.time}' lie before 1980 as {form.unit}; give "
+                "--time-unit s."
             )
         if self._timed and form.unit == "s" and 0 <= self._newest < _YEAR_1980 and self._spool.rows:
             self.report.note("all times lie before 1980: if they are order numbers, give --time-unit ordinal")

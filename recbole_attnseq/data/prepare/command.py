@@ -89,7 +89,8 @@ def run(args: argparse.Namespace) -> None:
         if given:
             option = "--" + given[0].replace("_", "-")
             raise UserError(
-                f"{option}: the columns of '{args.name}' are known; use `attnseq prepare {GENERIC}` to name them."
+                f"{option}: the columns of '{args.name}' are known; use `attnseq prepare {GENERIC}` "
+                "to name them."
             )
         source = _encoded(SOURCES[args.name], args.encoding)
         raw = Raw(_raw(args, source, progress))
@@ -131,7 +132,8 @@ def _raw(args: argparse.Namespace, source: Source, progress: bool) -> Path:
     if args.download:
         if not source.download:
             raise UserError(
-                f"'{source.name}' cannot be downloaded without asking its owner; get {source.get} from {source.page} "
+                f"'{source.name}' cannot be downloaded without asking its owner; get {source.get} "
+                f"from {source.page} "
                 f"and give it with --raw."
             )
         folder = args.raw or RAW_FOLDER / source.name

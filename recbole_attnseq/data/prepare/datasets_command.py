@@ -1,4 +1,4 @@
-"""``attnseq datasets``: which data sets there are, on what terms, how to get one, how long its sequences are."""
+"""``attnseq datasets``: the data sets, their terms, how to get one and how long its sequences are."""
 
 from __future__ import annotations
 
@@ -73,7 +73,8 @@ def instructions(source: Source) -> str:
     ]
     if source.recbole:
         lines.append(
-            f"  RecBole hosts atomic files of its own as '{source.recbole}' and fetches them where no folder of that "
+            f"  RecBole hosts atomic files of its own as '{source.recbole}' and fetches them where no "
+            "folder of that "
             "name exists; they are unfiltered."
         )
     return "\n".join(lines)

@@ -11,26 +11,23 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
 from tqdm import tqdm
 
-from recbole_attnseq.data.prepare import side as side_tables
 from recbole_attnseq.data.prepare.archive import Member, Raw, sha256
-from recbole_attnseq.data.prepare.atomic import AtomicFile, floats, new_folder, tokens, write_table
+from recbole_attnseq.data.prepare.atomic import new_folder
 from recbole_attnseq.data.prepare.collect import Collected, Collector, Options, raw_columns
 from recbole_attnseq.data.prepare.filters import (
     Mask,
     consecutive_repeats,
     duplicates,
     k_core,
-    met_before,
     session_starts,
 )
+from recbole_attnseq.data.prepare.output import write_inter, write_side
 from recbole_attnseq.data.prepare.readers import read
 from recbole_attnseq.data.prepare.report import Report, Summary
 from recbole_attnseq.data.prepare.source import Batch, Interactions, Source
-from recbole_attnseq.data.prepare.spool import Columns, Spool, by_user, user_chunks
-from recbole_attnseq.data.prepare.vocabulary import Vocabulary
+from recbole_attnseq.data.prepare.spool import Columns, Spool, by_user
 from recbole_attnseq.errors import UserError
 
 DUPLICATE = "repeated in user, item, time and behaviour"
@@ -106,16 +103,17 @@ def run(
             keep = _core(columns, data, options, report)
             if not keep.any():
                 raise UserError(
-                    f"{source.name}: no interaction is left of {report.rows:,} rows; dropped: {report.reasons()}."
+                    f"{source.name}: no interaction is left of {report.rows:,} rows; dropped: "
+                    f"{report.reasons()}."
                 )
             files: dict[str, str] = {}
-            summary, kept_users, kept_items = _write_inter(
+            summary, kept_users, kept_items = write_inter(
                 columns, keep, data, options, fresh, out.name, files
             )
         finally:
             spool.remove()
         if raw is not None:
-            _write_side(source, raw, data, kept_users, kept_items, fresh, out.name, report, files)
+            write_side(source, raw, data, kept_users, kept_items, fresh, out.name, report, files)
         record = _record(source, raw, options, summary, report, files, out.name)
         (fresh / f"{out.name}.meta.json").write_text(
             json.dumps(record, indent=2, ensure_ascii=False) + "\n", "utf-8"
@@ -134,7 +132,8 @@ def _feed(collector: Collector, form: Interactions, raw: Raw, source: Source, pr
             report.note(f"no {' or '.join(form.table.files)} in the download")
             return
         raise UserError(
-            f"{raw.path}: no archive of '{source.name}': it lacks {' or '.join(form.table.files)}; it holds {raw.describe()}."
+            f"{raw.path}: no archive of '{source.name}': it lacks {' or '.join(form.table.files)}; it "
+            f"holds {raw.describe()}."
         )
     for member in members:
         with _bar(member, progress) as tick:
@@ -161,7 +160,8 @@ def _check_columns(batch: Batch, form: Interactions, label: str) -> None:
     if lacking:
         found = ", ".join(sorted(batch)) or "none of those asked for"
         raise UserError(
-            f"{label}: has no column '{lacking[0]}' (of the columns to read it has: {found}); wrong file, or name its columns."
+            f"{label}: has no column '{lacking[0]}' (of the columns to read it has: {found}); wrong "
+            "file, or name its columns."
         )
 
 
@@ -216,115 +216,6 @@ def _core(columns: Columns, data: Collected, options: Options, report: Report) -
     reason = f"outside the core ({options.user_min} a user, {options.item_min} an item)"
     report.drop(reason, int(len(keep) - keep.sum()))
     return keep
-
-
-def _write_inter(
-    columns: Columns,
-    keep: Mask,
-    data: Collected,
-    options: Options,
-    folder: Path,
-    stem: str,
-    files: dict[str, str],
-) -> tuple[Summary, Mask, Mask]:
-    present = {name: kind for name, kind in data.specs.items() if _present(columns[name], kind)}
-    specs = ["user_id:token", "item_id:token", "timestamp:float", *(f"{n}:{k}" for n, k in present.items())]
-    names = {
-        name: pa.array(data.vocabularies[name].names, pa.string())
-        for name in present
-        if present[name] != "float"
-    }
-    users, items = pa.array(data.users.names, pa.string()), pa.array(data.items.names, pa.string())
-    if options.session_gap is not None:
-        specs.append("session_id:token")
-    kept_users, kept_items = np.zeros(len(users), bool), np.zeros(len(items), bool)
-    ties = repeats = 0
-    first, last = np.inf, -np.inf
-    lengths = np.zeros(len(users), np.int64)
-    file = AtomicFile(folder / f"{stem}.inter", specs)
-    try:
-        for chunk in user_chunks(columns["user"]):
-            mask = keep[chunk]
-            part = {name: column[chunk][mask] for name, column in columns.items()}
-            user, item, when = part["user"], part["item"], part["time"]
-            if not len(user):
-                continue
-            kept_users[user], kept_items[item] = True, True
-            lengths += np.bincount(user, minlength=len(users))
-            ties += int(((user[1:] == user[:-1]) & (when[1:] == when[:-1])).sum())
-            repeats += met_before(user, item)
-            first, last = min(first, float(when.min())), max(last, float(when.max()))
-            texts = [tokens(users, user), tokens(items, item), floats(when, data.whole["time"])]
-            for name, kind in present.items():
-                texts.append(
-                    floats(part[name], data.whole[name])
-                    if kind == "float"
-                    else tokens(names[name], part[name])
-                )
-            if options.session_gap is not None:
-                texts.append(pa.array(part["session_id"]).cast(pa.string()))
-            file.rows(texts)
-        file.close()
-    except BaseException:
-        file.abandon()
-        raise
-    files[f"{stem}.inter"] = file.sha256
-    lengths = lengths[lengths > 0]
-    summary = Summary(
-        users=int(kept_users.sum()),
-        items=int(kept_items.sum()),
-        interactions=int(lengths.sum()),
-        first_time=first,
-        last_time=last,
-        ordinal=data.ordinal,
-        ties=ties,
-        repeats=repeats,
-        shortest=int(lengths.min()),
-        median=float(np.median(lengths)),
-        longest=int(lengths.max()),
-    )
-    return summary, kept_users, kept_items
-
-
-def _present(column: Any, kind: str) -> bool:
-    """Whether a field has any value: one that a variant of the source lacks is not written."""
-    return bool((~np.isnan(column)).any() if kind == "float" else (column >= 0).any())
-
-
-def _write_side(
-    source: Source,
-    raw: Raw,
-    data: Collected,
-    kept_users: Mask,
-    kept_items: Mask,
-    folder: Path,
-    stem: str,
-    report: Report,
-    files: dict[str, str],
-) -> None:
-    for kind, vocabulary, kept in (("item", data.items, kept_items), ("user", data.users, kept_users)):
-        rows: dict[int, dict[str, str]] = {}
-        specs: dict[str, str] = {}
-        for table in (one for one in source.side if one.kind == kind):
-            if side_tables.collect(raw, table, vocabulary, kept, rows, report):
-                specs.update({one.name: one.spec for one in table.fields})
-        specs = {name: spec for name, spec in specs.items() if any(row.get(name) for row in rows.values())}
-        if not specs:
-            continue
-        table_rows = {vocabulary.names[c]: [rows[c].get(name, "") for name in specs] for c in sorted(rows)}
-        name = f"{stem}.{kind}"
-        files[name] = write_table(folder / name, [f"{kind}_id:token", *specs.values()], table_rows)
-        lacking = int(kept.sum()) - len(rows)
-        if lacking:
-            report.note(f"{lacking:,} {kind}s have no row in the {kind} file")
-    if source.extra is not None:
-        names = _names(data.items, kept_items)
-        for name in source.extra(raw, names, folder, stem):
-            files[name] = sha256(folder / name)
-
-
-def _names(vocabulary: Vocabulary, kept: Mask) -> set[str]:
-    return {vocabulary.names[code] for code in np.flatnonzero(kept)}
 
 
 def _record(

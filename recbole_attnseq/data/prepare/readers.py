@@ -19,9 +19,10 @@ import pyarrow as pa
 import pyarrow.csv as pacsv
 import pyarrow.parquet as pq
 
-from recbole_attnseq.data.prepare.archive import Member, Tick
+from recbole_attnseq.data.prepare.archive import Member
 from recbole_attnseq.data.prepare.report import Report
 from recbole_attnseq.data.prepare.source import Batch, Table
+from recbole_attnseq.data.prepare.streams import Tick
 from recbole_attnseq.data.prepare.text import UNIT, TextStream
 from recbole_attnseq.data.prepare.xlsx import read_xlsx
 from recbole_attnseq.errors import UserError
@@ -91,7 +92,8 @@ def _delimited(
         report.drop(
             MALFORMED,
             lines,
-            f"{member.label}, row {done + 1} or later: {row.actual_columns} columns, not {row.expected_columns}",
+            f"{member.label}, row {done + 1} or later: {row.actual_columns} columns, not "
+            f"{row.expected_columns}",
         )
         return "skip"
 
@@ -121,7 +123,8 @@ def _delimited(
         if "Empty CSV" in reason:
             return
         raise UserError(
-            f"{member.label}: cannot be read as text with separator {table.separator!r} after row {done} ({reason})."
+            f"{member.label}: cannot be read as text with separator {table.separator!r} after row "
+            f"{done} ({reason})."
         ) from error
 
 

@@ -90,7 +90,8 @@ def by_user(columns: Columns, users: int, folder: Path, bucket_rows: int = BUCKE
     """Rows sorted by (user, time, source order), a bucket of whole users at a time.
 
     Args:
-        columns: ``user`` (int32 codes), ``time`` (float64) and any others, in source order.
+        columns: ``user`` (int32 codes), ``time`` (float64) and any others, in source order. The dictionary is
+            emptied once the rows are scattered, so that their memory can go.
         users: number of user codes.
         folder: for the scattered copy, which is needed where there is more than one bucket.
         bucket_rows: rows that are sorted in memory at once.
@@ -123,6 +124,7 @@ def by_user(columns: Columns, users: int, folder: Path, bucket_rows: int = BUCKE
                     stops[number] - share[number] : stops[number]
                 ]
         cursor += share
+    columns.clear()
     for end, size in zip(ends, sizes, strict=True):
         if size:
             yield _sorted({name: np.array(column[end - size : end]) for name, column in scattered.items()})

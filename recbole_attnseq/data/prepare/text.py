@@ -110,7 +110,8 @@ class TextStream:
             pieces.append(block)
             if size > _LONGEST:
                 raise UserError(
-                    f"{self._label}:{self.lines + 1}: a line of more than {_LONGEST >> 20} MB; this is no text table."
+                    f"{self._label}:{self.lines + 1}: a line of more than {_LONGEST >> 20} MB; this "
+                    "is no text table."
                 )
         return self._clean(b"".join(pieces))
 

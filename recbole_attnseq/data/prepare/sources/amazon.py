@@ -74,7 +74,10 @@ def _release_2014(name: str, domain: str, title: str, category: str, size: str, 
         licence=_LICENCE,
         size=size,
         citation=_CITE_2014,
-        get=f"reviews_{shown}_5.json.gz (5-core) or ratings_{shown}.csv, and meta_{shown}.json.gz for item fields, in one folder",
+        get=(
+            f"reviews_{shown}_5.json.gz (5-core) or ratings_{shown}.csv, and meta_{shown}.json.gz for "
+            "item fields, in one folder"
+        ),
         interactions=_reviews_2014(category),
         alternatives=True,
         side=(_meta_2014(category),),
@@ -99,7 +102,10 @@ add(
     licence=_LICENCE,
     size="1 MB to 12 GB a category",
     citation=_CITE_2018,
-    get="CATEGORY_5.json.gz (5-core), CATEGORY.json.gz or CATEGORY.csv, and meta_CATEGORY.json.gz, in one folder",
+    get=(
+        "CATEGORY_5.json.gz (5-core), CATEGORY.json.gz or CATEGORY.csv, and meta_CATEGORY.json.gz, "
+        "in one folder"
+    ),
     interactions=(
         Interactions(
             table=Table(files=("[!m]*.json",), format="jsonl"),
@@ -144,7 +150,10 @@ add(
     licence=_LICENCE,
     size="1 MB to 20 GB a category",
     citation=_CITE_2023,
-    get="CATEGORY.jsonl.gz (reviews) or CATEGORY.csv (ratings only), and meta_CATEGORY.jsonl.gz, in one folder",
+    get=(
+        "CATEGORY.jsonl.gz (reviews) or CATEGORY.csv (ratings only), and meta_CATEGORY.jsonl.gz, in "
+        "one folder"
+    ),
     interactions=(
         Interactions(
             table=Table(files=("[!m]*.jsonl",), format="jsonl"),

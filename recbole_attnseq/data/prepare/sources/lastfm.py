@@ -40,7 +40,10 @@ for _name, _item, _fields in (
     add(
         name=_name,
         domain="music",
-        title=f"Last.fm 1K users: every play of 992 people, {'tracks' if _item == 'track_key' else 'artists'} as items",
+        title=(
+            f"Last.fm 1K users: every play of 992 people, "
+            f"{'tracks' if _item == 'track_key' else 'artists'} as items"
+        ),
         page="http://ocelma.net/MusicRecommendationDataset/lastfm-1K.html",
         licence="non-commercial use, with permission of Last.fm",
         size="about 640 MB",

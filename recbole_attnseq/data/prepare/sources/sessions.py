@@ -63,7 +63,10 @@ add(
     licence="the competition's terms: research use",
     size="",
     citation="CIKM Cup 2016 Track 2: Personalized E-Commerce Search Challenge",
-    get="dataset-train-diginetica.zip (train-item-views.csv, train-purchases.csv, products.csv, product-categories.csv)",
+    get=(
+        "dataset-train-diginetica.zip (train-item-views.csv, train-purchases.csv, products.csv, "
+        "product-categories.csv)"
+    ),
     # A session stands in the place of the user: most have no user id.
     interactions=(
         Interactions(

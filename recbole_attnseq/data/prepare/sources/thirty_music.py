@@ -99,7 +99,9 @@ add(
     licence="research use",
     size="",
     citation="Turrin et al., 30Music listening and playlists dataset, RecSys 2015 posters",
-    get="ThirtyMusic.tar.gz (relations/sessions.idomaar or relations/events.idomaar, entities/tracks.idomaar)",
+    get=(
+        "ThirtyMusic.tar.gz (relations/sessions.idomaar or relations/events.idomaar, entities/tracks.idomaar)"
+    ),
     interactions=tuple(
         Interactions(
             table=Table(files=(name,), format="lines", compute=plays, needs=("line",)),
