@@ -1,4 +1,4 @@
-"""The command line. This module alone reads ``sys.argv``; every command is a function of its parsed arguments."""
+"""The command line. This module alone reads ``sys.argv``; a command is a function of its parsed arguments."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 from recbole_attnseq.errors import UserError
 
-# name: (module with add_arguments(parser) and run(args), one line of help). Modules load when their command is used.
+# name: (module with add_arguments(parser) and run(args), one line of help). A module loads when it is used.
 COMMANDS: dict[str, tuple[str, str]] = {
     "demo": ("recbole_attnseq.demo", "train on ml-100k, compare with Pop, ItemKNN and BPR, recommend films"),
     "run": ("recbole_attnseq.run_command", "train and test any RecBole model, AttnSeq by default"),

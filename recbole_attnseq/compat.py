@@ -4,7 +4,7 @@ RecBole 1.2.0 and 1.2.1 were written for numpy 1, pandas 1 and torch 1. Two mech
 import, without a fork and without a byte written into RecBole's folder:
 
 * **Rewrites** change an expression while one of RecBole's own modules is compiled: ``np.float`` becomes
-  ``np.float64`` *there*, so numpy itself keeps no alias, and ``torch.load`` as seen by other code stays as it is.
+  ``np.float64`` *there*, so numpy itself gets no alias, and ``torch.load`` as seen by others stays as it is.
 * **Patches** replace a function or method of RecBole's once its module has been imported.
 
 Nothing outside ``recbole.*`` changes. Each remedy states its reason, and until when it is needed;
@@ -107,7 +107,8 @@ def _torch_load(node: ast.AST) -> ast.AST:
 def _fillna(node: ast.AST) -> ast.AST:
     if isinstance(node, ast.Expr) and _method(node.value) == "fillna":
         call = node.value
-        assert isinstance(call, ast.Call) and isinstance(call.func, ast.Attribute)
+        assert isinstance(call, ast.Call)
+        assert isinstance(call.func, ast.Attribute)
         keywords = [keyword for keyword in call.keywords if keyword.arg != "inplace"]
         if len(keywords) < len(call.keywords):
             call.keywords = keywords
@@ -166,7 +167,7 @@ def _replace_everywhere(old: Any, new: Any) -> None:
                     setattr(module, key, new)
 
 
-def _keep_numpy_clean(module: types.ModuleType) -> None:
+def _keep_numpy_clean(module: Any) -> None:
     module.Config.compatibility_settings = lambda self: None
 
 
@@ -181,7 +182,7 @@ _ARITHMETIC: dict[type[ast.AST], Callable[..., Any]] = {
 
 
 def _literal(text: str) -> Any:
-    """The value of a Python literal, or of plain arithmetic on numbers (``64*2``); ``ValueError`` otherwise."""
+    """The value of a Python literal, or of arithmetic on numbers (``64*2``); ``ValueError`` otherwise."""
 
     def value(node: ast.AST) -> Any:
         if isinstance(node, ast.BinOp) and type(node.op) in _ARITHMETIC:
@@ -223,7 +224,7 @@ def _convert_config_dict(self: Any, config_dict: dict[str, Any]) -> dict[str, An
     return config_dict
 
 
-def _literals_only(module: types.ModuleType) -> None:
+def _literals_only(module: Any) -> None:
     module.Config._convert_config_dict = _convert_config_dict
 
 
@@ -231,13 +232,19 @@ def _sorts_by_time(config: Any) -> bool:
     return config["benchmark_filename"] is None and config["eval_args"]["order"] == "TO"
 
 
-def _exact_time_order(module: types.ModuleType) -> None:
+def _exact_time_order(module: Any) -> None:
     original = module.Dataset._normalize
 
     def _normalize(self: Any) -> None:
-        # Here the times are still the file's float64, complete, and the rows still in file order. A stable sort
-        # by the rounded times, later, then changes nothing, since rounding never swaps two times.
-        if _sorts_by_time(self.config) and self.time_field in self.inter_feat:
+        # Here the times are still the file's float64, complete, and the rows still in file order. A stable
+        # sort by the rounded times, later, then changes nothing, since rounding never swaps two times.
+        if _sorts_by_time(self.config):
+            if self.time_field not in self.inter_feat:
+                raise UserError(
+                    f"{os.path.join(self.dataset_path, self.dataset_name)}.inter: column '{self.time_field}' "
+                    "is not loaded, but the order is by time. List it in load_col, or say in TIME_FIELD "
+                    "which column has the times."
+                )
             self.inter_feat = self.inter_feat.sort_values(self.time_field, kind="stable", ignore_index=True)
             if "TS" in (self.config["eval_args"]["split"] or {}):
                 self.exact_times = self.inter_feat[self.time_field].to_numpy(np.float64, copy=True)
@@ -246,7 +253,7 @@ def _exact_time_order(module: types.ModuleType) -> None:
     module.Dataset._normalize = _normalize
 
 
-def _exact_time_split(module: types.ModuleType) -> None:
+def _exact_time_split(module: Any) -> None:
     original = module.Dataset.time_based_split
 
     def time_based_split(self: Any, ratios: Sequence[float], group_by: str | None) -> list[Any]:
@@ -273,21 +280,21 @@ def _exact_time_split(module: types.ModuleType) -> None:
     module.Dataset.time_based_split = time_based_split
 
 
-def _arrow_loading(module: types.ModuleType) -> None:
+def _arrow_loading(module: Any) -> None:
     from recbole_attnseq.data.loading import load_feat, remap
 
     module.Dataset._load_feat = load_feat
     module.Dataset._remap = remap
 
 
-def _lazy_prefixes(module: types.ModuleType) -> None:
+def _lazy_prefixes(module: Any) -> None:
     from recbole_attnseq.data.prefixes import augment_lazily, gathered_rows
 
     module.SequentialDataset.data_augmentation = augment_lazily
     module.SequentialDataset.__getitem__ = gathered_rows
 
 
-def _something_to_predict(module: types.ModuleType) -> None:
+def _something_to_predict(module: Any) -> None:
     original = module.Dataset.build
 
     def build(self: Any) -> list[Any]:
@@ -295,15 +302,15 @@ def _something_to_predict(module: types.ModuleType) -> None:
         if self.uid_field and len(parts) == 3 and not any(len(part.inter_feat) for part in parts[1:]):
             path = os.path.join(self.dataset_path, f"{self.dataset_name}.inter")
             raise UserError(
-                f"{path}: after the split no user has an interaction left to validate or test on. Give it users with "
-                "three interactions or more, relax the filters, or change eval_args."
+                f"{path}: after the split no user has an interaction left to validate or test on. Give it "
+                "users with three interactions or more, relax the filters, or change eval_args."
             )
         return parts
 
     module.Dataset.build = build
 
 
-def _announce_split(module: types.ModuleType) -> None:
+def _announce_split(module: Any) -> None:
     original = module.data_preparation
 
     def data_preparation(config: Any, dataset: Any) -> Any:
@@ -324,7 +331,7 @@ _CACHE_KEYS = ("numerical_features", "discretization", "encoding")
 
 
 def _source_stamp(config: Any) -> dict[str, Any]:
-    """What tells a cache of other data: size and time of the atomic files, the row order, and the settings."""
+    """What tells a cache of other data: size and time of the atomic files, row order, and settings."""
     files = {
         path.name: (path.stat().st_size, path.stat().st_mtime_ns)
         for path in sorted(Path(config["data_path"]).glob(f"{config['dataset']}.*"))
@@ -332,7 +339,7 @@ def _source_stamp(config: Any) -> dict[str, Any]:
     return {"files": files, "by time": _sorts_by_time(config), **{key: config[key] for key in _CACHE_KEYS}}
 
 
-def _stamped_source(module: types.ModuleType) -> None:
+def _stamped_source(module: Any) -> None:
     original = module.Dataset._get_preset
 
     def _get_preset(self: Any) -> None:
@@ -342,15 +349,15 @@ def _stamped_source(module: types.ModuleType) -> None:
     module.Dataset._get_preset = _get_preset
 
 
-def _fresh_caches(module: types.ModuleType) -> None:
+def _fresh_caches(module: Any) -> None:
     create, load = module.create_dataset, module.load_split_dataloaders
 
     def ours(dataset: Any, config: Any) -> bool:
         if getattr(dataset, "source_stamp", None) == _source_stamp(config):
             return True
         module.getLogger().warning(
-            f"a cache of data set '{config['dataset']}' in {config['checkpoint_dir']} is of other files or another "
-            "row order, and is not used."
+            f"a cache of data set '{config['dataset']}' in {config['checkpoint_dir']} is of other files or "
+            "another row order, and is not used."
         )
         return False
 
@@ -359,8 +366,8 @@ def _fresh_caches(module: types.ModuleType) -> None:
             dataset = create(config)
         except (EOFError, pickle.UnpicklingError, ImportError) as error:
             raise UserError(
-                f"the cached data set in {config['dataset_save_path'] or config['checkpoint_dir']} cannot be read "
-                f"({error}); delete it."
+                f"the cached data set in {config['dataset_save_path'] or config['checkpoint_dir']} cannot be "
+                f"read ({error}); delete it."
             ) from error
         if dataset.config is not config and not ours(dataset, config):
             dataset = type(dataset)(config)
@@ -419,12 +426,12 @@ def discard_log() -> None:
         log.close()
 
 
-def _log_when_training(module: types.ModuleType) -> None:
+def _log_when_training(module: Any) -> None:
     module.ensure_dir = lambda path: None
     module.logging = types.SimpleNamespace(**{**vars(logging), "FileHandler": _PatientLog})
 
 
-def _release_log(module: types.ModuleType) -> None:
+def _release_log(module: Any) -> None:
     init = module.Trainer.__init__
 
     def __init__(self: Any, config: Any, model: Any) -> None:
@@ -436,7 +443,7 @@ def _release_log(module: types.ModuleType) -> None:
     module.Trainer.__init__ = __init__
 
 
-def _own_checkpoints(module: types.ModuleType) -> None:
+def _own_checkpoints(module: Any) -> None:
     original = module.Trainer.resume_checkpoint
 
     def resume_checkpoint(self: Any, resume_file: Any) -> None:
@@ -453,8 +460,8 @@ def _own_checkpoints(module: types.ModuleType) -> None:
             if "state_dict" not in str(error):
                 raise
             raise UserError(
-                f"checkpoint {resume_file} holds a {theirs} of other sizes: its settings or data differ from this "
-                "run's. Make them equal, or train anew."
+                f"checkpoint {resume_file} holds a {theirs} of other sizes: its settings or data differ from "
+                "this run's. Make them equal, or train anew."
             ) from error
 
     module.Trainer.resume_checkpoint = resume_checkpoint
@@ -474,7 +481,7 @@ def known_models() -> dict[str, str]:
     return known
 
 
-def _named_models(module: types.ModuleType) -> None:
+def _named_models(module: Any) -> None:
     original = module.get_model
 
     def get_model(model_name: str) -> Any:
@@ -502,7 +509,7 @@ def _named_models(module: types.ModuleType) -> None:
     _replace_everywhere(original, get_model)
 
 
-def _cpu_processes(module: types.ModuleType) -> None:
+def _cpu_processes(module: Any) -> None:
     original = module.Config._init_device
 
     def _init_device(self: Any) -> None:
@@ -526,7 +533,7 @@ def _cpu_processes(module: types.ModuleType) -> None:
     module.Config._init_device = _init_device
 
 
-def _processes_agree(module: types.ModuleType) -> None:
+def _processes_agree(module: Any) -> None:
     wrapper, init, evaluate = module.DistributedDataParallel, module.Trainer.__init__, module.Trainer.evaluate
 
     def distributed(model: Any, device_ids: Sequence[int]) -> Any:
@@ -549,13 +556,13 @@ def _processes_agree(module: types.ModuleType) -> None:
     module.Trainer.evaluate = evaluate_together
 
 
-def _children_import_us(module: types.ModuleType) -> None:
+def _children_import_us(module: Any) -> None:
     from recbole_attnseq.launch import run_child
 
     module.run_recboles = run_child
 
 
-def _tune_on_validation(module: types.ModuleType) -> None:
+def _tune_on_validation(module: Any) -> None:
     def objective_function(
         config_dict: dict[str, Any] | None = None,
         config_file_list: list[str] | None = None,
@@ -587,7 +594,7 @@ _QUICK_START = "recbole.quick_start.quick_start"
 REMEDIES: tuple[Remedy, ...] = (
     Remedy(
         "ray",
-        "quick_start imports ray.tune at the top; 1.2.1 pins a ray that cannot be imported, 1.2.0 installs none",
+        "quick_start imports ray.tune at the top; 1.2.1 pins a ray that fails to import, 1.2.0 installs none",
         "RecBole imports ray where it uses it",
         trigger=("from ray import",),
         rewrite=_no_ray,
@@ -602,15 +609,15 @@ REMEDIES: tuple[Remedy, ...] = (
     ),
     Remedy(
         "torch.load",
-        "RecBole's checkpoints pickle its Config, which torch 2.6 and later refuse unless weights_only is False; "
-        "as ever with pickles: load only checkpoints that you trust",
+        "RecBole's checkpoints pickle its Config, which torch 2.6 and later refuse unless weights_only is "
+        "False; as ever with pickles: load only checkpoints that you trust",
         "RecBole stores plain dictionaries",
         trigger=("torch.load(",),
         rewrite=_torch_load,
     ),
     Remedy(
         "fillna",
-        "df[col].fillna(inplace=True) does nothing under pandas 3's copy-on-write: missing values stay missing",
+        "df[col].fillna(inplace=True) does nothing under pandas 3's copy-on-write: gaps stay gaps",
         "RecBole assigns the result",
         trigger=(".fillna(",),
         rewrite=_fillna,
@@ -638,7 +645,7 @@ REMEDIES: tuple[Remedy, ...] = (
     ),
     Remedy(
         "exact time order",
-        "times become float32 before the sort: neighbours within 64 s of a Unix time swap or tie (issues 1653, 2204)",
+        "times become float32 before the sort: Unix times within 64 s swap or tie (issues 1653, 2204)",
         "RecBole sorts before the cast",
         patches=(("recbole.data.dataset.dataset", _exact_time_order),),
     ),
@@ -650,14 +657,14 @@ REMEDIES: tuple[Remedy, ...] = (
     ),
     Remedy(
         "exact time split",
-        "the boundary in time of TS splits is found and applied in float32: rows within a minute or two of it fall on "
-        "the wrong side",
+        "the boundary in time of TS splits is found and applied in float32: rows within a minute or two of "
+        "it fall on the wrong side",
         "RecBole splits before the cast",
         patches=(("recbole.data.dataset.dataset", _exact_time_split),),
     ),
     Remedy(
         "download",
-        "after a download a single process waits at a barrier of a process group that it does not have, and fails",
+        "after a download a single process asks for a barrier of a process group that it does not have",
         "RecBole asks whether there is a group",
         trigger=("torch.distributed.barrier()",),
         rewrite=_barrier_alone,
@@ -670,8 +677,8 @@ REMEDIES: tuple[Remedy, ...] = (
     ),
     Remedy(
         "fresh caches",
-        "saved data sets and loaders are taken up even if the atomic files have changed or the rows lie in another "
-        "order; load_split_dataloaders fails by a missing import of torch",
+        "saved data sets and loaders are taken up even if the atomic files have changed or the rows lie in "
+        "another order; load_split_dataloaders may lack its import of torch",
         "RecBole fingerprints its caches",
         patches=(("recbole.data.dataset.dataset", _stamped_source), ("recbole.data.utils", _fresh_caches)),
     ),
@@ -701,7 +708,8 @@ REMEDIES: tuple[Remedy, ...] = (
     ),
     Remedy(
         "lazy prefixes",
-        "every prefix of every sequence is copied, padded, for every field, in Python loops (issues 1298, 1537, 1865)",
+        "every prefix of every sequence is copied, padded, for every field, in Python loops "
+        "(issues 1298, 1537, 1865)",
         "RecBole gathers prefixes batch by batch",
         patches=(("recbole.data.dataset.sequential_dataset", _lazy_prefixes),),
     ),

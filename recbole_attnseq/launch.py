@@ -77,7 +77,7 @@ def run(
         UserError: bad input; one raised in a child process arrives here as it was.
     """
     from recbole import quick_start
-    from torch.multiprocessing import ProcessRaisedException
+    from torch.multiprocessing.spawn import ProcessRaisedException
 
     from recbole_attnseq.compat import RUN_FACTS, default_port
 

@@ -18,8 +18,9 @@ _MODULE = "recbole.model.sequential_recommender.attnseq"
 
 # Keys that RecBole reads but lists in no default file.
 _OPTIONAL_KEYS = (
-    "model", "dataset", "config_files", "local_rank", "world_size", "ip", "port", "nproc", "offset", "benchmark_filename",
-    "single_spec", "encoding", "reg_weight", "numerical_features", "wandb_project", "split_hash",
+    "model", "dataset", "config_files", "local_rank", "world_size", "ip", "port", "nproc", "offset",
+    "benchmark_filename", "single_spec", "encoding", "reg_weight", "numerical_features", "wandb_project",
+    "split_hash",
 )  # fmt: skip
 
 
@@ -45,8 +46,8 @@ def register() -> None:
     module.__spec__ = ModuleSpec(_MODULE, _Nothing())  # type: ignore[arg-type]  # find_spec wants a real one
     module.AttnSeq = AttnSeq  # type: ignore[attr-defined]
     sys.modules[_MODULE] = module
-    importlib.import_module("recbole.data.dataset").AttnSeqDataset = AttnSeqDataset  # type: ignore[attr-defined]
-    importlib.import_module("recbole.trainer").AttnSeqTrainer = AttnSeqTrainer  # type: ignore[attr-defined]
+    for place, thing in (("recbole.data.dataset", AttnSeqDataset), ("recbole.trainer", AttnSeqTrainer)):
+        setattr(importlib.import_module(place), thing.__name__, thing)
     register_f1()
     _insert_defaults()
 
@@ -93,7 +94,7 @@ def check_settings(values: dict[str, Any]) -> None:
     from recbole_attnseq.model import elements
     from recbole_attnseq.nn.settings import NetworkSettings
 
-    own = {field.name: values.get(field.name) for field in fields(NetworkSettings)}
+    own: dict[str, Any] = {field.name: values.get(field.name) for field in fields(NetworkSettings)}
     own.update(items=2**31, max_length=values.get("MAX_ITEM_LIST_LENGTH"))
     try:
         NetworkSettings(**own)

@@ -168,7 +168,7 @@ def augment_lazily(self: Any) -> None:
 
 
 def gathered_rows(self: Any, index: Any, join: bool = True) -> Any:
-    """Stands in for ``SequentialDataset.__getitem__``: rows for a batch as plain tensors, user and item features joined.
+    """Stands in for ``SequentialDataset.__getitem__``: rows for a batch as plain tensors, features joined.
 
     A batch is looked at whole in any case, and a plain one can be copied and sent to other processes cheaply.
     """

@@ -67,8 +67,8 @@ def _first_items(dataset: Any) -> tuple[Codes, Codes]:
 def hash_of_loaders(train: Any, valid: Any, test: Any) -> str:
     """The hash of RecBole's three data loaders; see :func:`split_hash`.
 
-    A user's first item counts as trained on, whichever part its second item is in, so that a sequential model's
-    rows and a general model's interactions of one split hash alike.
+    A user's first item counts as trained on, whichever part its second item is in, so that a sequential
+    model's rows and a general model's interactions of one split hash alike.
     """
     dataset = train._dataset
     parts = {

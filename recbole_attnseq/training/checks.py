@@ -68,7 +68,7 @@ def check_dataset(name: str, data_path: str) -> None:
 
 @contextmanager
 def plain_errors() -> Iterator[None]:
-    """Turn RecBole's complaints about its input into :class:`UserError`; let real faults through with their trace.
+    """Turn RecBole's complaints about its input into :class:`UserError`; let real faults through as they are.
 
     The log of a refused run is dropped before it reaches the disk.
     """
@@ -101,4 +101,4 @@ def _raised_by_recbole(error: BaseException) -> bool:
     if trace is None:
         return False
     module = trace.tb_frame.f_globals.get("__name__", "")
-    return module.startswith(("recbole.config", "recbole.data.dataset", "recbole.data.utils"))
+    return str(module).startswith(("recbole.config", "recbole.data.dataset", "recbole.data.utils"))

@@ -82,7 +82,7 @@ def read_checkpoint(path: str | os.PathLike[str]) -> dict[str, Any]:
         zipfile.BadZipFile,
     ) as error:
         raise UserError(
-            f"checkpoint {path} cannot be read: it is truncated or no checkpoint. Copy it again, or train anew."
+            f"checkpoint {path} cannot be read: it is truncated, or none. Copy it again, or train anew."
         ) from error
     except (ImportError, AttributeError) as error:
         raise UserError(
@@ -128,12 +128,23 @@ def load_run(
         if "state_dict" not in str(error):
             raise
         raise UserError(
-            f"checkpoint {checkpoint} does not fit: the data set '{config['dataset']}' has changed since, or its "
-            f"weights are not those of a {config['model']}. Restore the data, or train anew."
+            f"checkpoint {checkpoint} does not fit: the data set '{config['dataset']}' has changed since, or "
+            f"its weights are not those of a {config['model']}. Restore the data, or train anew."
         ) from error
     if before and loaded[0]["split_hash"] != before:
         getLogger().warning(
-            f"checkpoint {checkpoint} was trained on the split {before}, but the data now give {loaded[0]['split_hash']}:"
-            " test results are not comparable."
+            f"checkpoint {checkpoint} was trained on the split {before}, but the data now give "
+            f"{loaded[0]['split_hash']}: test results are not comparable."
         )
     return loaded
+
+
+__all__ = [
+    "check_dataset",
+    "check_model",
+    "load_run",
+    "plain_errors",
+    "read_checkpoint",
+    "read_files",
+    "train_and_test",
+]
