@@ -96,7 +96,9 @@ class Attention(nn.Module):
         """How much each step counts for each candidate (K, D) at the end of each sequence: (B, L, K), sums to 1."""
         spread, hidden = packing.pad(states), self._outside(packing)
         logits = self.logits(spread, candidates)
-        share = torch.stack([torch.softmax(x.masked_fill(hidden, float("-inf")), dim=1) for x in logits]).mean(0)
+        share = torch.stack(
+            [torch.softmax(x.masked_fill(hidden, float("-inf")), dim=1) for x in logits]
+        ).mean(0)
         column = torch.arange(packing.longest, device=states.device)
         last = (column == packing.lengths[:, None] - 1)[..., None].to(share)
         return self.mix(last.expand_as(share), share)
@@ -184,7 +186,11 @@ class Additive(Attention):
         for unit in range(left.shape[-1]):
             # One hidden unit at a time, recomputed for the gradient: (S, K) at once, never (S, K, hidden).
             part = checkpoint(
-                self._unit, left[..., unit, None], right[..., unit, None, :], self.vector[unit], use_reentrant=False
+                self._unit,
+                left[..., unit, None],
+                right[..., unit, None, :],
+                self.vector[unit],
+                use_reentrant=False,
             )
             total = part if total is None else total + part
         assert total is not None

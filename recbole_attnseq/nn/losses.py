@@ -7,7 +7,6 @@ return the mean over the M queries. ``softmax`` needs every item as a candidate;
 from __future__ import annotations
 
 import math
-from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -88,52 +87,3 @@ class GeneralisedBCE(Loss):
 
     def forward(self, positive: Tensor, negative: Tensor) -> Tensor:
         return (self.beta * F.softplus(-positive) + F.softplus(negative).sum(1)).mean()
-
-
-class _LinearCrossEntropy(torch.autograd.Function):
-    """Softmax cross-entropy of states times items; the gradient is taken chunk by chunk, on the way forward."""
-
-    @staticmethod
-    def forward(ctx: Any, states: Tensor, items: Tensor, targets: Tensor, chunk: int) -> Tensor:
-        # With autograd off (evaluation) the gradients are not wanted, but the loss is.
-        state_gradient, item_gradient = torch.empty_like(states), torch.zeros_like(items)
-        total = states.new_zeros(())
-        for start in range(0, len(states), chunk):
-            part, target = states[start : start + chunk], targets[start : start + chunk, None]
-            logits = part @ items.T
-            logits[:, 0] = float("-inf")  # padding is no candidate
-            picked = logits.gather(1, target)
-            peak = logits.amax(1, keepdim=True)
-            logits = logits.sub_(peak).exp_()
-            mass = logits.sum(1, keepdim=True)
-            total += (mass.log() + peak - picked).sum()
-            logits /= mass
-            logits.scatter_add_(1, target, logits.new_full((), -1.0).expand_as(target))
-            state_gradient[start : start + chunk] = logits @ items
-            item_gradient.addmm_(logits.T, part)
-        ctx.save_for_backward(state_gradient, item_gradient)
-        ctx.count = len(states)
-        return total / len(states)
-
-    @staticmethod
-    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, Tensor, None, None]:
-        state_gradient, item_gradient = ctx.saved_tensors
-        scale = gradients[0] / ctx.count
-        return state_gradient * scale, item_gradient * scale, None, None
-
-
-def linear_cross_entropy(states: Tensor, items: Tensor, targets: Tensor, budget: int) -> Tensor:
-    """Mean full-softmax cross-entropy of ``states @ items.T`` without ever holding all logits.
-
-    Args:
-        states: (M, D), temperature included.
-        items: (N, D); row 0 is padding and takes no part.
-        targets: (M,) in 1..N-1.
-        budget: most logits at a time, in elements.
-
-    Returns:
-        The mean over M.
-    """
-    chunk = max(1, min(len(states), budget // len(items)))
-    result: Tensor = _LinearCrossEntropy.apply(states, items, targets, chunk)
-    return result

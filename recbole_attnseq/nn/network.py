@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from recbole_attnseq.nn.attention import ATTENTIONS
+from recbole_attnseq.nn.cross_entropy import linear_cross_entropy
+from recbole_attnseq.nn.dropout import Dropout
 from recbole_attnseq.nn.item_encoders import ITEM_ENCODERS
-from recbole_attnseq.nn.losses import LOSSES, linear_cross_entropy
+from recbole_attnseq.nn.losses import LOSSES
 from recbole_attnseq.nn.packing import Packing
 from recbole_attnseq.nn.settings import NetworkSettings
 from recbole_attnseq.nn.similarity import SIMILARITIES
@@ -54,10 +58,14 @@ class Network(nn.Module):
         self.budget = budget
         self.similarity = SIMILARITIES[s.similarity]
         self.item_encoder = ITEM_ENCODERS[s.item_encoder](
-            items=s.items, width=s.hidden_size, dense=s.item_dense, tied=s.tie_embeddings, scale=s.initializer_range
+            items=s.items,
+            width=s.hidden_size,
+            dense=s.item_dense,
+            tied=s.tie_embeddings,
+            scale=s.initializer_range,
         )
         self.input_norm = nn.LayerNorm(s.hidden_size, eps=s.layer_norm_eps) if s.input_norm else nn.Identity()
-        self.input_dropout = nn.Dropout(s.embedding_dropout_prob)
+        self.input_dropout = Dropout(s.embedding_dropout_prob)
         self.user_encoder = _user_encoder(s)
         self.attention = ATTENTIONS[s.attention](
             width=s.hidden_size,
@@ -69,6 +77,7 @@ class Network(nn.Module):
         self.loss_function = LOSSES[s.loss_type](
             items=s.items - 1, negatives=s.num_negatives, calibration=s.gbce_t
         )
+        self.low_precision = torch.float32  # of the logits over all items; the trainer may lower it
         self.sharpness = 1 / s.temperature if self.similarity.tempered else 1.0
 
     @property
@@ -113,7 +122,14 @@ class Network(nn.Module):
         if not self.attention.uses_history:
             states = states[queries]
             if full:
-                return linear_cross_entropy(states * self.sharpness, self.vectors(), targets, self.budget)
+                return linear_cross_entropy(
+                    states * self.sharpness,
+                    self.vectors(),
+                    targets,
+                    budget=self.budget,
+                    bound=self.sharpness if self.similarity.tempered else math.inf,
+                    low_precision=self.low_precision,
+                )
             positive = self.attention.paired(states, self.vectors(targets), packing)
         else:
             wanted = torch.zeros_like(items).index_put((queries,), targets)

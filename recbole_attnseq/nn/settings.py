@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
-from recbole_attnseq.errors import UserError
+from recbole_attnseq.errors import UserError, unknown_name
 from recbole_attnseq.nn.attention import ATTENTIONS
 from recbole_attnseq.nn.item_encoders import ITEM_ENCODERS
 from recbole_attnseq.nn.losses import LOSSES
@@ -62,12 +63,14 @@ class NetworkSettings:
             (SIMILARITIES, "similarity"),
             (LOSSES, "loss_type"),
         ):
-            registry[getattr(self, key)]  # type: ignore[index]
+            if getattr(self, key) not in registry:  # type: ignore[operator]
+                raise unknown_name(key, getattr(self, key), registry)  # type: ignore[arg-type]
         if self.user_activation not in ("none", "relu"):
             raise UserError(f"user_activation is '{self.user_activation}'; choose none or relu.")
         for key in (
             "items", "max_length", "hidden_size", "n_layers", "n_heads", "inner_size", "rnn_hidden_size",
             "attention_heads", "attention_hidden_size", "num_negatives", "temperature", "layer_norm_eps",
+            "initializer_range",
         ):  # fmt: skip
             if getattr(self, key) <= 0:
                 raise UserError(f"{key} is {getattr(self, key)}; it must be above 0.")
@@ -92,7 +95,7 @@ class NetworkSettings:
             raise UserError(f"{key} is not set; give it a value ({wanted}).")
         good = {
             "int": isinstance(value, int) and not isinstance(value, bool),
-            "float": isinstance(value, (int, float)) and not isinstance(value, bool),
+            "float": isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value),
             "bool": isinstance(value, bool),
             "str": isinstance(value, str),
         }[wanted]

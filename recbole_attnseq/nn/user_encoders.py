@@ -10,6 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pad_packed_sequence
 
+from recbole_attnseq.nn.dropout import Dropout
 from recbole_attnseq.nn.packing import Packing
 from recbole_attnseq.registry import Registry
 
@@ -56,7 +57,7 @@ class _Recurrent(UserEncoder):
             bidirectional=self.directions == 2,
             dropout=dropout if layers > 1 else 0.0,
         )
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
         self.dense = nn.Linear(hidden * self.directions, width)
         self.activation = nn.ReLU() if activation == "relu" else nn.Identity()
 
@@ -69,7 +70,9 @@ class _Recurrent(UserEncoder):
             packed: PackedSequence = pack_padded_sequence(
                 packing.pad(inputs), lengths, batch_first=True, enforce_sorted=False
             )
-            output, _ = pad_packed_sequence(self.rnn(packed)[0], batch_first=True, total_length=packing.longest)
+            output, _ = pad_packed_sequence(
+                self.rnn(packed)[0], batch_first=True, total_length=packing.longest
+            )
         hidden: Tensor = self.activation(self.dense(self.dropout(packing.unpad(output))))
         return hidden
 
@@ -101,7 +104,14 @@ class _Block(nn.Module):
     """Pre-norm attention with a learned bias by distance, and a feed-forward layer."""
 
     def __init__(
-        self, width: int, heads: int, inner: int, window: int, dropout: float, attention_dropout: float, eps: float
+        self,
+        width: int,
+        heads: int,
+        inner: int,
+        window: int,
+        dropout: float,
+        attention_dropout: float,
+        eps: float,
     ) -> None:
         super().__init__()
         self.heads = heads
@@ -112,8 +122,8 @@ class _Block(nn.Module):
         self.feed_forward_norm = nn.LayerNorm(width, eps=eps)
         self.up = nn.Linear(width, inner)
         self.down = nn.Linear(inner, width)
-        self.dropout = nn.Dropout(dropout)
-        self.attention_dropout = attention_dropout
+        self.dropout = Dropout(dropout)
+        self.attention_dropout = Dropout(attention_dropout)
 
     def forward(self, states: Tensor, packing: Packing) -> Tensor:
         states = states + self.dropout(self.output(self.attend(self.attention_norm(states), packing)))
@@ -131,7 +141,7 @@ class _Block(nn.Module):
         bias = self.distance_bias[:, packing.distance]  # (H, C, 2C)
         mask = torch.where(packing.mask[:, None], bias, float("-inf"))  # (T/C, H, C, 2C)
         logits = torch.matmul(query / math.sqrt(query.shape[-1]), key.transpose(-1, -2)) + mask
-        weights = F.dropout(torch.softmax(logits, dim=-1), self.attention_dropout, self.training)
+        weights = self.attention_dropout(torch.softmax(logits, dim=-1))
         return packing.tokens_of(torch.matmul(weights, value).transpose(1, 2).flatten(2))
 
 

@@ -17,6 +17,7 @@ from recbole_attnseq.data.batches import Batch, SequenceBatches
 from recbole_attnseq.data.dataset import sequence_store
 from recbole_attnseq.errors import UserError
 from recbole_attnseq.nn.packing import Packing
+from recbole_attnseq.training.precision import choose, matmul_precision
 
 
 class AttnSeqTrainer(Trainer):  # type: ignore[misc]
@@ -24,6 +25,8 @@ class AttnSeqTrainer(Trainer):  # type: ignore[misc]
 
     def __init__(self, config: Any, model: Any) -> None:
         super().__init__(config, model)
+        self.precision = choose(config["precision"], self.device)
+        model.network.low_precision = self.precision.logits
         self._batches: SequenceBatches | None = None
 
     def batches(self, train_data: Any) -> SequenceBatches:
@@ -64,8 +67,9 @@ class AttnSeqTrainer(Trainer):  # type: ignore[misc]
         if show_progress:
             label = set_color(f"Train {epoch_idx:>5}", "pink")
             steps = tqdm(steps, total=batches.steps(epoch_idx), ncols=100, desc=label)
-        for batch in steps:
-            total += self._step(batch, world)
+        with matmul_precision(self.precision.matmul):
+            for batch in steps:
+                total += self._step(batch, world)
         loss = float(total)
         self._check_nan(torch.tensor(loss))
         return loss
@@ -75,7 +79,9 @@ class AttnSeqTrainer(Trainer):  # type: ignore[misc]
         loss = torch.zeros((), device=self.device)
         if batch is not None:
             batch = batch.to(self.device)
-            with torch.autocast(device_type=self.device.type, enabled=self.enable_amp):
+            with torch.autocast(
+                self.device.type, torch.bfloat16, enabled=self.precision.autocast or self.enable_amp
+            ):
                 packing = Packing(batch.lengths, self.model.max_seq_length)
                 loss = self.model.network.loss(batch.items, packing, batch.queries, batch.targets)
             loss.backward()

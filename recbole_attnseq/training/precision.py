@@ -1,0 +1,79 @@
+"""Which arithmetic a device does fast without hurting: chosen by what the processor has, or by the user."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import torch
+
+from recbole_attnseq.errors import UserError
+
+
+@dataclass(frozen=True)
+class Precision:
+    """How a training step computes.
+
+    Attributes:
+        logits: dtype of the scores over all items inside the loss; their sums are float32 all the same.
+        autocast: run the network's layers in bfloat16 where PyTorch's autocast does.
+        matmul: PyTorch's ``float32_matmul_precision`` while training.
+    """
+
+    logits: torch.dtype
+    autocast: bool
+    matmul: str
+
+
+def choose(wanted: object, device: torch.device) -> Precision:
+    """The precision for ``precision: auto | float32 | bfloat16`` on a device.
+
+    On a CPU, ``matmul = medium`` lets oneDNN multiply instead of the other BLAS: on processors without AMX it
+    computes in full float32 (and about twice as fast on AMD), on those with AMX in bfloat16.
+
+    Raises:
+        UserError: ``wanted`` is none of the three.
+    """
+    if wanted not in ("auto", "float32", "bfloat16"):
+        raise UserError(f"precision is '{wanted}'; choose auto, float32 or bfloat16.")
+    if device.type == "cuda":
+        narrow = wanted == "bfloat16" or (wanted == "auto" and torch.cuda.is_bf16_supported())
+        return Precision(torch.bfloat16 if narrow else torch.float32, narrow, "high" if narrow else "highest")
+    narrow = wanted == "bfloat16" or (wanted == "auto" and has_bfloat16())
+    exact = not has_amx()
+    return Precision(
+        torch.bfloat16 if narrow else torch.float32, False, "medium" if narrow or exact else "highest"
+    )
+
+
+def _flags() -> set[str]:
+    try:
+        with open("/proc/cpuinfo", encoding="utf-8") as file:
+            for line in file:
+                if line.startswith("flags"):
+                    return set(line.split(":", 1)[1].split())
+    except OSError:
+        pass
+    return set()
+
+
+def has_bfloat16() -> bool:
+    """True where this processor multiplies bfloat16 numbers in hardware."""
+    return bool(_flags() & {"avx512_bf16", "amx_bf16"})
+
+
+def has_amx() -> bool:
+    """True where this processor has a matrix unit (Intel AMX)."""
+    return "amx_bf16" in _flags()
+
+
+@contextmanager
+def matmul_precision(name: str) -> Iterator[None]:
+    """Set PyTorch's matrix-product precision for a while; the user's own setting comes back."""
+    before = torch.get_float32_matmul_precision()
+    torch.set_float32_matmul_precision(name)
+    try:
+        yield
+    finally:
+        torch.set_float32_matmul_precision(before)
