@@ -406,7 +406,7 @@ class LossContract(PartContract):
         return LOSSES[self.name](items=self.items, negatives=self.negatives, calibration=self.calibration)
 
     def plain(self, positive: float, negatives: list[float]) -> float:
-        """Loss of one query; ``negatives`` holds no accidental hits, whose number is ``self.negatives`` less."""
+        """Loss of one query; hits by accident are left out of ``negatives``, not of ``self.negatives``."""
         raise NotImplementedError
 
     def scores(self) -> tuple[Tensor, Tensor]:
