@@ -35,7 +35,7 @@ class _LinearCrossEntropy(torch.autograd.Function):
         for start in range(0, len(states), chunk):
             rows = slice(start, start + chunk)
             logits = narrow_states[rows] @ transposed
-            # Padding is no candidate; set before the search for the peak, which its 0 would win over negative logits.
+            # Padding is no candidate, not even for the peak: its 0 would drown logits far below.
             logits[:, 0] = float("-inf")
             peak = 0 if bound < SAFE_EXPONENT else logits.amax(1, keepdim=True)
             exponentials = (logits if bound < SAFE_EXPONENT else logits.sub_(peak)).exp_()

@@ -1,0 +1,98 @@
+"""The full softmax that never holds all logits, against PyTorch's own cross-entropy."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from recbole_attnseq.nn.cross_entropy import linear_cross_entropy
+from tests.building import vectors
+
+# The sums may be taken in float32, whatever comes in.
+CLOSE = {"rtol": 1e-5, "atol": 1e-6}
+
+
+def plain(states: Tensor, items: Tensor, targets: Tensor) -> Tensor:
+    """Padding is row 0: left out of the candidates altogether."""
+    return F.cross_entropy(states @ items[1:].T, targets - 1)
+
+
+def drawn(count: int, items: int, dtype: torch.dtype = torch.float64) -> tuple[Tensor, Tensor, Tensor]:
+    targets = torch.randint(1, items, (count,), generator=torch.Generator().manual_seed(0))
+    states, table = vectors(count, dtype=dtype), vectors(items, seed=1, dtype=dtype)
+    return states.requires_grad_(), table.requires_grad_(), targets
+
+
+def compare(states: Tensor, items: Tensor, targets: Tensor, budget: int, **options: float) -> None:
+    """Value and both gradients, received with a weight of 3."""
+    expected, found = (
+        plain(states, items, targets),
+        linear_cross_entropy(states, items, targets, budget=budget, **options),
+    )
+    torch.testing.assert_close(found, expected, **CLOSE)
+    for got, want in zip(
+        torch.autograd.grad(found * 3, (states, items)),
+        torch.autograd.grad(expected * 3, (states, items)),
+        strict=True,
+    ):
+        torch.testing.assert_close(got, want, **CLOSE)
+
+
+@pytest.mark.parametrize("budget", [1, 13, 40, 5 * 13, 10**6])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_it_equals_torch_at_any_chunk_size(budget: int, dtype: torch.dtype) -> None:
+    compare(*drawn(23, 13, dtype), budget)
+
+
+def test_it_equals_torch_over_several_chunks_of_the_usual_size() -> None:
+    compare(*drawn(300, 50, torch.float32), 64 * 50)
+
+
+def test_knowing_a_bound_of_the_logits_changes_nothing() -> None:
+    states, items, targets = drawn(23, 13, torch.float32)
+    unit = F.normalize(items.detach(), dim=1).requires_grad_()
+    sharp = (F.normalize(states.detach(), dim=1) * 14.3).requires_grad_()
+    compare(sharp, unit, targets, 100, bound=14.3)
+    sharp = (F.normalize(states.detach(), dim=1) * 500).requires_grad_()
+    compare(sharp, unit, targets, 100, bound=500.0)
+
+
+def test_padding_is_no_candidate_however_well_it_scores() -> None:
+    states, items, targets = drawn(23, 13, torch.float32)
+    loud = items.detach().clone()
+    loud[0] = states.detach().mean(0) * 30
+    compare(states, loud.requires_grad_(), targets, 100)
+    (gradient,) = torch.autograd.grad(linear_cross_entropy(states, loud, targets, budget=100), loud)
+    assert (gradient[0] == 0).all()
+
+
+@pytest.mark.parametrize("shift", [0.0, 300.0, -300.0])
+def test_it_survives_huge_logits(shift: float) -> None:
+    """Far above zero, far below, and far apart; padding's own logit of zero must not count."""
+    states, items, targets = (x.detach() for x in drawn(9, 13, torch.float32))
+    states = states * 20
+    items[0] = 0
+    # One more coordinate, 1 in every state, moves all logits together.
+    states = torch.cat([states, torch.ones(9, 1)], dim=1).requires_grad_()
+    items = torch.cat([items, torch.full((13, 1), shift)], dim=1)
+    items[0] = 0
+    expected, found = plain(states, items, targets), linear_cross_entropy(states, items, targets, budget=50)
+    torch.testing.assert_close(found, expected, rtol=1e-5, atol=1e-3)
+    for got, want in zip(
+        torch.autograd.grad(found, states), torch.autograd.grad(expected, states), strict=True
+    ):
+        torch.testing.assert_close(got, want, rtol=1e-4, atol=1e-3)
+
+
+def test_without_autograd_it_gives_the_same_value() -> None:
+    states, items, targets = drawn(5, 7)
+    with torch.no_grad():
+        value = linear_cross_entropy(states, items, targets, budget=14)
+    torch.testing.assert_close(value, plain(states, items, targets), **CLOSE)
+
+
+def test_the_same_target_twice_counts_twice() -> None:
+    states, items, _ = drawn(6, 7)
+    compare(states, items, torch.tensor([2, 2, 2, 5, 5, 1]), 14)
