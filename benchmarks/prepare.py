@@ -3,7 +3,7 @@
     python -m benchmarks.prepare [--rows 20000000] [--k-core 5]
 
 The rows are a CSV file of user, item, time and rating whose users and items follow a power law, in random
-order of time. Targets: 20 million rows in less than 90 seconds and 2 GB on two cores; the k-core alone in less
+order of time. Targets: 20 million rows in less than 90 seconds and 2 GB on two cores; the k-core in less
 than a minute.
 """
 

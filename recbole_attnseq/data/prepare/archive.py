@@ -154,9 +154,7 @@ def _list_file(path: Path, name: str) -> Iterator[Member]:
     if lower.endswith(_UNREADABLE):
         # In a folder it may lie beside what was unpacked from it; alone it is an error.
         if path.name == name:
-            raise UserError(
-                f"{path}: this kind of archive cannot be read in place; unpack it and give the folder."
-            )
+            raise UserError(f"{path}: this kind of archive cannot be read in place; unpack it and give the folder.")
         return
     if lower.endswith(".zip"):
         yield from _list_zip(lambda: zipfile.ZipFile(path), str(path), name if path.name != name else "")
@@ -200,9 +198,7 @@ class _InZip(io.BufferedReader):
         try:
             super().__init__(cast(io.RawIOBase, archive.open(info)), 1 << 16)
         except (RuntimeError, NotImplementedError) as error:
-            raise UserError(
-                f"{info.filename}: cannot be read ({error}); unpack it and give the folder."
-            ) from error
+            raise UserError(f"{info.filename}: cannot be read ({error}); unpack it and give the folder.") from error
         self._archive = archive
 
     def close(self) -> None:

@@ -40,9 +40,7 @@ class AtomicFile:
         """Appends rows given as one string array per field."""
         if not len(columns[0]):
             return
-        lines = pc.binary_join_element_wise(
-            *columns[:-1], pc.binary_join_element_wise(columns[-1], "", "\n"), "\t"
-        )
+        lines = pc.binary_join_element_wise(*columns[:-1], pc.binary_join_element_wise(columns[-1], "", "\n"), "\t")
         # The characters of a string array lie one after another: with a line break in each they are the file.
         start, end = (int(v) for v in (_offset(lines, 0), _offset(lines, len(lines))))
         self._write(memoryview(lines.buffers()[2])[start:end])

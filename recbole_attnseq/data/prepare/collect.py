@@ -90,9 +90,7 @@ class Collector:
         if options.min_rating is not None and "rating" not in self._specs:
             raise UserError(f"--min-rating: '{source.name}' has no rating; name its column with --rating.")
         if options.behaviours and "behaviour" not in self._specs:
-            raise UserError(
-                f"--keep-behaviour: '{source.name}' has no behaviour; name its column with --behaviour."
-            )
+            raise UserError(f"--keep-behaviour: '{source.name}' has no behaviour; name its column with --behaviour.")
         if options.session_gap is not None and "session_id" in self._specs:
             raise UserError(f"--session-gap: '{source.name}' has sessions of its own; leave the option out.")
         chosen = options.behaviours or source.behaviours
@@ -110,8 +108,7 @@ class Collector:
         self._ordinal = all(one.time is None or one.unit == ORDER for one in source.interactions)
         self._latest = options.latest if options.latest is not None else clock.time() + _DAY
         self._bounds = tuple(
-            pd.Timestamp(day, tz="UTC").timestamp() if day else None
-            for day in (source.earliest, source.latest)
+            pd.Timestamp(day, tz="UTC").timestamp() if day else None for day in (source.earliest, source.latest)
         )
         self._past = self._future = self._timed = 0
         self._newest = -np.inf
@@ -158,15 +155,12 @@ class Collector:
             columns[name] = self._field(name, kind, form, batch, rows)
         if self._options.min_rating is not None:
             drop("without a rating", np.isnan(columns["rating"]))
-            drop(
-                f"rated below {self._options.min_rating:g}", ~(columns["rating"] >= self._options.min_rating)
-            )
-        if self._options.behaviours:
+            drop(f"rated below {self._options.min_rating:g}", ~(columns["rating"] >= self._options.min_rating))
+        if self._behaviours:
             vocabulary = self._vocabularies["behaviour"]
-            wanted = [vocabulary.find(name) for name in self._options.behaviours]
-            drop(
-                "of another behaviour", ~np.isin(columns["behaviour"], [code for code in wanted if code >= 0])
-            )
+            codes = [code for name in self._behaviours if (code := vocabulary.find(name)) >= 0]
+            named = ", ".join(self._behaviours)
+            drop(f"of another behaviour than {named}", ~np.isin(columns["behaviour"], codes))
         kept = {name: column[good] for name, column in columns.items()}
         for name in self._whole:
             values = kept[name][~np.isnan(kept[name])]
@@ -203,9 +197,7 @@ class Collector:
                 return UserError(
                     f"{label}: times in '{form.time}' lie in the future as seconds; give --time-unit {unit}."
                 )
-        return UserError(
-            f"{label}: most times in '{form.time}' lie in the future; check --time-unit {form.unit}."
-        )
+        return UserError(f"{label}: most times in '{form.time}' lie in the future; check --time-unit {form.unit}.")
 
     def _field(self, name: str, kind: str, form: Interactions, batch: Batch, rows: int) -> Array:
         spec = next((one for one in form.fields if one.name == name), None)
@@ -227,8 +219,7 @@ class Collector:
             raise self._wrong_unit(form, self._source.name)
         if self._timed and form.unit in ("ms", "us", "ns") and self._newest < _YEAR_1980:
             raise UserError(
-                f"{self._source.name}: times in '{form.time}' lie before 1980 as {form.unit}; give "
-                "--time-unit s."
+                f"{self._source.name}: times in '{form.time}' lie before 1980 as {form.unit}; give --time-unit s."
             )
         if self._timed and form.unit == "s" and 0 <= self._newest < _YEAR_1980 and self._spool.rows:
             self.report.note("all times lie before 1980: if they are order numbers, give --time-unit ordinal")
@@ -245,9 +236,7 @@ class Collector:
 
 def raw_columns(form: Interactions) -> set[str]:
     """The raw columns that a table of interactions is read for."""
-    return (
-        wanted(form.table.needs, form.fields) | {form.user, form.item} | ({form.time} if form.time else set())
-    )
+    return wanted(form.table.needs, form.fields) | {form.user, form.item} | ({form.time} if form.time else set())
 
 
 def wanted(needs: Iterable[str], fields: Iterable[Field]) -> set[str]:

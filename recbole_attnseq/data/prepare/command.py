@@ -26,9 +26,7 @@ _GENERIC_ONLY = (*_COLUMNS, "time_unit", "field", "files", "format", "separator"
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of ``attnseq prepare``."""
-    parser.add_argument(
-        "name", metavar="NAME", help=f"a data set of `attnseq datasets`, or '{GENERIC}' for any table"
-    )
+    parser.add_argument("name", metavar="NAME", help=f"a data set of `attnseq datasets`, or '{GENERIC}' for any table")
     parser.add_argument("--raw", type=Path, help="the owner's archive, file or folder, as it came")
     parser.add_argument("--download", action="store_true", help="fetch it from the owner where they allow it")
     parser.add_argument("--out", type=Path, help="folder to make (default: datasets/NAME)")
@@ -42,33 +40,23 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     filters.add_argument("--min-user", type=int, metavar="K", help="the core's bound for users alone")
     filters.add_argument("--min-item", type=int, metavar="K", help="the core's bound for items alone")
-    filters.add_argument(
-        "--min-rating", type=float, metavar="R", help="drop what is rated lower, or not rated"
-    )
+    filters.add_argument("--min-rating", type=float, metavar="R", help="drop what is rated lower, or not rated")
     filters.add_argument("--keep-behaviour", metavar="A,B", help="behaviours to keep; 'all' for every one")
     filters.add_argument("--drop-repeats", action="store_true", help="of consecutive repeats keep the first")
-    filters.add_argument(
-        "--duplicates", choices=("keep", "drop"), help="rows alike in user, item, time and behaviour"
-    )
-    filters.add_argument(
-        "--session-gap", type=float, metavar="SECONDS", help="silence that begins a new session_id"
-    )
+    filters.add_argument("--duplicates", choices=("keep", "drop"), help="rows alike in user, item, time and behaviour")
+    filters.add_argument("--session-gap", type=float, metavar="SECONDS", help="silence that begins a new session_id")
     generic = parser.add_argument_group(f"columns of '{GENERIC}'")
     for name in _COLUMNS:
         generic.add_argument(f"--{name}", metavar="COLUMN", help=f"column of the {name}")
     generic.add_argument(
         "--time-unit", metavar="UNIT", help="s, ms, us, ns, iso, ordinal or a date format (default: s)"
     )
-    generic.add_argument(
-        "--field", action="append", metavar="NAME:TYPE[=COLUMN]", help="a further field of .inter"
-    )
+    generic.add_argument("--field", action="append", metavar="NAME:TYPE[=COLUMN]", help="a further field of .inter")
     generic.add_argument("--files", metavar="PATTERN", action="append", help="members of an archive to read")
     generic.add_argument("--format", help="delimited, jsonl, parquet or xlsx (default: from the name)")
     generic.add_argument("--separator", help="between columns (default: from the name)")
     generic.add_argument("--columns", metavar="A,B,C", help="names, where the file has no header line")
-    generic.add_argument(
-        "--no-quotes", action="store_true", help="a double quote is a character like any other"
-    )
+    generic.add_argument("--no-quotes", action="store_true", help="a double quote is a character like any other")
 
 
 def run(args: argparse.Namespace) -> None:
@@ -89,8 +77,7 @@ def run(args: argparse.Namespace) -> None:
         if given:
             option = "--" + given[0].replace("_", "-")
             raise UserError(
-                f"{option}: the columns of '{args.name}' are known; use `attnseq prepare {GENERIC}` "
-                "to name them."
+                f"{option}: the columns of '{args.name}' are known; use `attnseq prepare {GENERIC}` to name them."
             )
         source = _encoded(SOURCES[args.name], args.encoding)
         raw = Raw(_raw(args, source, progress))
@@ -169,9 +156,7 @@ def _generic(args: argparse.Namespace, out: Path, options: Options, progress: bo
         raise UserError(f"--download: '{GENERIC}' has no address; give the file with --raw.")
     for name in ("raw", "user", "item"):
         if getattr(args, name) is None:
-            raise UserError(
-                f"--{name} is missing: `attnseq prepare {GENERIC} --raw FILE --user COLUMN --item COLUMN`."
-            )
+            raise UserError(f"--{name} is missing: `attnseq prepare {GENERIC} --raw FILE --user COLUMN --item COLUMN`.")
     return prepare_files(
         Raw(args.raw),
         out,
@@ -205,7 +190,5 @@ def read_record(folder: Path) -> dict[str, object]:
     try:
         record = json.loads(path.read_text("utf-8"))
     except (OSError, ValueError) as error:
-        raise UserError(
-            f"{path}: no readable record; prepare the data set with `attnseq prepare`."
-        ) from error
+        raise UserError(f"{path}: no readable record; prepare the data set with `attnseq prepare`.") from error
     return dict(record)

@@ -23,9 +23,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="FILE",
         help="show how long the prepared sequences are: in the terminal, or as a picture in FILE",
     )
-    parser.add_argument(
-        "--path", type=Path, default=Path("datasets"), help="where data sets lie (default: datasets)"
-    )
+    parser.add_argument("--path", type=Path, default=Path("datasets"), help="where data sets lie (default: datasets)")
 
 
 def run(args: argparse.Namespace) -> None:
@@ -83,12 +81,8 @@ def instructions(source: Source) -> str:
 def _plot(name: str, path: Path, target: str) -> None:
     inter = path / name / f"{name}.inter"
     if not inter.exists():
-        known = (
-            f"attnseq prepare {name}" if name in SOURCES else f"attnseq prepare generic --out {path / name}"
-        )
-        raise UserError(
-            f"{inter}: no such file; make it with `{known}`, or say with --path where data sets lie."
-        )
+        known = f"attnseq prepare {name}" if name in SOURCES else f"attnseq prepare generic --out {path / name}"
+        raise UserError(f"{inter}: no such file; make it with `{known}`, or say with --path where data sets lie.")
     counts = lengths.lengths(inter)
     if not len(counts):
         raise UserError(f"{inter}: holds no interactions.")

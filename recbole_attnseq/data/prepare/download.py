@@ -77,9 +77,7 @@ def fetch(
             f"{source.url}: the server answers {error.code} {error.reason}; {_by_hand(source, target)}."
         ) from error
     except urllib.error.URLError as error:
-        raise UserError(
-            f"{source.url}: cannot be reached ({error.reason}); {_by_hand(source, target)}."
-        ) from error
+        raise UserError(f"{source.url}: cannot be reached ({error.reason}); {_by_hand(source, target)}.") from error
     except _BROKEN as error:
         raise UserError(
             f"{source.url}: the connection broke off ({error or type(error).__name__}); "
@@ -163,15 +161,11 @@ def _append(url: str, part: Path, remote: _Remote, progress: bool, timeout: floa
         request.add_header("Range", f"bytes={have}-")
         request.add_header("If-Range", remote.identity)
     with urllib.request.urlopen(request, timeout=timeout) as answer:
-        resumed = answer.status == 206 and answer.headers.get("Content-Range", "").startswith(
-            f"bytes {have}-"
-        )
+        resumed = answer.status == 206 and answer.headers.get("Content-Range", "").startswith(f"bytes {have}-")
         total = remote.size if remote.size >= 0 else None
         with (
             part.open("ab" if resumed else "wb") as file,
-            tqdm(
-                total=total, initial=have if resumed else 0, unit="B", unit_scale=True, disable=not progress
-            ) as bar,
+            tqdm(total=total, initial=have if resumed else 0, unit="B", unit_scale=True, disable=not progress) as bar,
         ):
             while block := answer.read(_BLOCK):
                 file.write(block)
@@ -190,7 +184,5 @@ def _check_sum(path: Path, source: Download, keep: bool) -> None:
         if found != wanted:
             if not keep:
                 path.unlink()
-            advice = (
-                "remove it and run again" if keep else "run again; if it repeats, the owner changed the file"
-            )
+            advice = "remove it and run again" if keep else "run again; if it repeats, the owner changed the file"
             raise UserError(f"{path}: {kind} is {found}, not {wanted}; {advice}.")

@@ -65,9 +65,7 @@ def describe(
     names = [spec.name for spec in specs] + ["user_id", "item_id", "timestamp"]
     twice = next((name for name in names if names.count(name) > 1), None)
     if twice is not None:
-        raise UserError(
-            f"--field: '{twice}' is given twice; name the second otherwise, e.g. other:token={twice}."
-        )
+        raise UserError(f"--field: '{twice}' is given twice; name the second otherwise, e.g. other:token={twice}.")
     form = Interactions(
         table=table or Table(files=("*",)),
         user=user,
@@ -93,9 +91,7 @@ def _field(text: str) -> Field:
     spec, _, column = text.partition("=")
     name, _, kind = spec.rpartition(":")
     if not name or kind not in ("token", "token_seq", "float"):
-        raise UserError(
-            f"--field '{text}' is not NAME:TYPE or NAME:TYPE=COLUMN with TYPE token, token_seq or float."
-        )
+        raise UserError(f"--field '{text}' is not NAME:TYPE or NAME:TYPE=COLUMN with TYPE token, token_seq or float.")
     return Field(spec, column)
 
 
@@ -167,9 +163,7 @@ def prepare_files(
 def _separator(text: str) -> str:
     decoded = {"\\t": "\t", "tab": "\t", "comma": ",", "semicolon": ";", "pipe": "|"}.get(text, text)
     if not decoded or "\n" in decoded or "\r" in decoded or '"' in decoded or not decoded.isascii():
-        raise UserError(
-            f"--separator {text!r} cannot separate columns; give for example ',' or '\\t' or '::'."
-        )
+        raise UserError(f"--separator {text!r} cannot separate columns; give for example ',' or '\\t' or '::'.")
     return decoded
 
 
@@ -250,7 +244,5 @@ def _arrow(column: pd.Series) -> pa.Array:
         array = pa.Array.from_pandas(column)
     except (pa.ArrowInvalid, pa.ArrowTypeError):
         # A column of mixed types: its text is what the ids are compared by.
-        array = pa.array(
-            [None if value is None or value != value else str(value) for value in column], pa.string()
-        )
+        array = pa.array([None if value is None or value != value else str(value) for value in column], pa.string())
     return array.combine_chunks() if isinstance(array, pa.ChunkedArray) else array

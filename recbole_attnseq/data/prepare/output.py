@@ -43,11 +43,7 @@ def write_inter(
     """
     present = {name: kind for name, kind in data.specs.items() if _present(columns[name], kind)}
     specs = ["user_id:token", "item_id:token", "timestamp:float", *(f"{n}:{k}" for n, k in present.items())]
-    names = {
-        name: pa.array(data.vocabularies[name].names, pa.string())
-        for name in present
-        if present[name] != "float"
-    }
+    names = {name: pa.array(data.vocabularies[name].names, pa.string()) for name in present if present[name] != "float"}
     users, items = pa.array(data.users.names, pa.string()), pa.array(data.items.names, pa.string())
     if options.session_gap is not None:
         specs.append("session_id:token")
@@ -71,9 +67,7 @@ def write_inter(
             texts = [tokens(users, user), tokens(items, item), floats(when, data.whole["time"])]
             for name, kind in present.items():
                 texts.append(
-                    floats(part[name], data.whole[name])
-                    if kind == "float"
-                    else tokens(names[name], part[name])
+                    floats(part[name], data.whole[name]) if kind == "float" else tokens(names[name], part[name])
                 )
             if options.session_gap is not None:
                 texts.append(pa.array(part["session_id"]).cast(pa.string()))

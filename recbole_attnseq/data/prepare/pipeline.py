@@ -103,21 +103,16 @@ def run(
             keep = _core(columns, data, options, report)
             if not keep.any():
                 raise UserError(
-                    f"{source.name}: no interaction is left of {report.rows:,} rows; dropped: "
-                    f"{report.reasons()}."
+                    f"{source.name}: no interaction is left of {report.rows:,} rows; dropped: {report.reasons()}."
                 )
             files: dict[str, str] = {}
-            summary, kept_users, kept_items = write_inter(
-                columns, keep, data, options, fresh, out.name, files
-            )
+            summary, kept_users, kept_items = write_inter(columns, keep, data, options, fresh, out.name, files)
         finally:
             spool.remove()
         if raw is not None:
             write_side(source, raw, data, kept_users, kept_items, fresh, out.name, report, files)
         record = _record(source, raw, options, summary, report, files, out.name)
-        (fresh / f"{out.name}.meta.json").write_text(
-            json.dumps(record, indent=2, ensure_ascii=False) + "\n", "utf-8"
-        )
+        (fresh / f"{out.name}.meta.json").write_text(json.dumps(record, indent=2, ensure_ascii=False) + "\n", "utf-8")
     return Prepared(out, summary, report, record)
 
 
@@ -174,9 +169,7 @@ def _bar(member: Member, progress: bool) -> Iterator[Callable[[int], object] | N
         yield bar.update
 
 
-def _sort(
-    data: Collected, source: Source, options: Options, report: Report, scratch: Path
-) -> tuple[Columns, Spool]:
+def _sort(data: Collected, source: Source, options: Options, report: Report, scratch: Path) -> tuple[Columns, Spool]:
     """Rows by (user, time, source order), duplicates and repeats dropped, sessions numbered."""
     drop_duplicates = source.duplicates if options.drop_duplicates is None else options.drop_duplicates
     dtypes = {name: column.dtype for name, column in data.columns.items()}

@@ -32,9 +32,7 @@ _BLOCK_BYTES = 8 << 20
 _ROWS = 1 << 17
 
 
-def read(
-    table: Table, member: Member, columns: set[str], report: Report, tick: Tick | None = None
-) -> Iterator[Batch]:
+def read(table: Table, member: Member, columns: set[str], report: Report, tick: Tick | None = None) -> Iterator[Batch]:
     """The rows of one member, as batches of raw columns.
 
     Args:
@@ -72,9 +70,7 @@ def header(text: str, table: Table) -> tuple[str, ...]:
     return tuple(name.strip() for name in text.split(separator))
 
 
-def _delimited(
-    text: TextStream, table: Table, member: Member, columns: set[str], report: Report
-) -> Iterator[Batch]:
+def _delimited(text: TextStream, table: Table, member: Member, columns: set[str], report: Report) -> Iterator[Batch]:
     names = table.columns if table.columns is not None else header(text.readline(), table)
     # Positions, not names, so that a header with a name twice keeps its first column.
     keys = [str(position) for position in range(len(names))]
@@ -92,8 +88,7 @@ def _delimited(
         report.drop(
             MALFORMED,
             lines,
-            f"{member.label}, row {done + 1} or later: {row.actual_columns} columns, not "
-            f"{row.expected_columns}",
+            f"{member.label}, row {done + 1} or later: {row.actual_columns} columns, not {row.expected_columns}",
         )
         return "skip"
 
@@ -123,8 +118,7 @@ def _delimited(
         if "Empty CSV" in reason:
             return
         raise UserError(
-            f"{member.label}: cannot be read as text with separator {table.separator!r} after row "
-            f"{done} ({reason})."
+            f"{member.label}: cannot be read as text with separator {table.separator!r} after row {done} ({reason})."
         ) from error
 
 
@@ -214,6 +208,4 @@ def _parquet(stream: IO[bytes], member: Member, columns: set[str], report: Repor
         except (pa.ArrowInvalid, OSError) as error:
             if isinstance(error, OSError) and error.errno is not None:
                 raise
-            raise UserError(
-                f"{member.label}: not a readable parquet file ({str(error).splitlines()[0]})."
-            ) from error
+            raise UserError(f"{member.label}: not a readable parquet file ({str(error).splitlines()[0]}).") from error

@@ -48,9 +48,7 @@ class Spool:
         """The columns as read-only memory maps."""
         self.close()
         return {
-            name: np.memmap(path, self._dtypes[name], mode="r")
-            if self.rows
-            else np.empty(0, self._dtypes[name])
+            name: np.memmap(path, self._dtypes[name], mode="r") if self.rows else np.empty(0, self._dtypes[name])
             for name, path in self._paths.items()
         }
 
@@ -120,9 +118,7 @@ def by_user(columns: Columns, users: int, folder: Path, bucket_rows: int = BUCKE
             values = column[part][order]
             for number in np.flatnonzero(share):
                 at = cursor[number]
-                scattered[name][at : at + share[number]] = values[
-                    stops[number] - share[number] : stops[number]
-                ]
+                scattered[name][at : at + share[number]] = values[stops[number] - share[number] : stops[number]]
         cursor += share
     columns.clear()
     for end, size in zip(ends, sizes, strict=True):

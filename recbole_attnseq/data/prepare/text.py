@@ -33,9 +33,7 @@ class TextStream:
         try:
             name = codecs.lookup(encoding).name
         except LookupError as error:
-            raise UserError(
-                f"unknown encoding '{encoding}'; give one that Python knows, e.g. latin-1."
-            ) from error
+            raise UserError(f"unknown encoding '{encoding}'; give one that Python knows, e.g. latin-1.") from error
         self._raw = raw
         self._label = label
         self._encoding = name
@@ -110,8 +108,7 @@ class TextStream:
             pieces.append(block)
             if size > _LONGEST:
                 raise UserError(
-                    f"{self._label}:{self.lines + 1}: a line of more than {_LONGEST >> 20} MB; this "
-                    "is no text table."
+                    f"{self._label}:{self.lines + 1}: a line of more than {_LONGEST >> 20} MB; this is no text table."
                 )
         return self._clean(b"".join(pieces))
 

@@ -47,15 +47,24 @@ def seconds(column: Any, unit: str) -> tuple[Floats, Mask]:
     if pa.types.is_date(column.type):
         column = pc.cast(column, pa.timestamp("s"))
     if pa.types.is_timestamp(column.type):
-        ticks = pc.cast(column, pa.int64())
-        values = np.asarray(pc.fill_null(ticks, 0).to_numpy(zero_copy_only=False), np.float64)
-        values = values / PER_SECOND[column.type.unit]
-        missing = np.asarray(column.is_null().to_numpy(zero_copy_only=False), bool)
-        return np.where(missing, np.nan, values), missing
+        return _ticks(pc.cast(column, pa.int64()), PER_SECOND[column.type.unit])
+    if unit in ("ms", "us", "ns"):
+        try:
+            return _ticks(pc.cast(column, pa.int64()), PER_SECOND[unit])
+        except pa.ArrowInvalid:
+            # Some value is empty, or no integer: the general way below looks at each.
+            pass
     if unit in PER_SECOND:
         values, missing = _numbers(column)
         return values / PER_SECOND[unit], missing
     return _dates(as_text(column), unit)
+
+
+def _ticks(ticks: pa.Array, per_second: float) -> tuple[Floats, Mask]:
+    """Integer ticks as seconds. Whole seconds and the rest apart: nanoseconds exceed what a float64 holds."""
+    missing = np.asarray(ticks.is_null().to_numpy(zero_copy_only=False), bool)
+    whole, rest = np.divmod(pc.fill_null(ticks, 0).to_numpy(zero_copy_only=False), int(per_second))
+    return np.where(missing, np.nan, whole + rest / per_second), missing
 
 
 def numbers(column: Any) -> Floats:
@@ -66,15 +75,9 @@ def numbers(column: Any) -> Floats:
 def _numbers(column: Any) -> tuple[Floats, Mask]:
     if isinstance(column, pa.ChunkedArray):
         column = column.combine_chunks()
-    if (
-        pa.types.is_integer(column.type)
-        or pa.types.is_floating(column.type)
-        or pa.types.is_boolean(column.type)
-    ):
+    if pa.types.is_integer(column.type) or pa.types.is_floating(column.type) or pa.types.is_boolean(column.type):
         missing = np.asarray(column.is_null().to_numpy(zero_copy_only=False), bool)
-        values = np.asarray(
-            pc.cast(column, pa.float64(), safe=False).to_numpy(zero_copy_only=False), np.float64
-        )
+        values = np.asarray(pc.cast(column, pa.float64(), safe=False).to_numpy(zero_copy_only=False), np.float64)
         return np.where(np.isfinite(values), values, np.nan), missing | np.isnan(values)
     text = as_text(column)
     # Empty values are common; turned to nulls they do not spoil the fast path.
@@ -94,8 +97,9 @@ def _dates(text: pa.Array, unit: str) -> tuple[Floats, Mask]:
     words = coded.dictionary.to_pylist()
     stripped = pd.Series([word.strip() for word in words], dtype=object)
     parsed = pd.to_datetime(stripped, format="ISO8601" if unit == "iso" else unit, utc=True, errors="coerce")
-    epoch = pd.Timestamp(0, tz="UTC")
-    table = np.append(((parsed - epoch) / pd.Timedelta(microseconds=1)).to_numpy(np.float64) / 1e6, np.nan)
+    ticks = parsed.dt.tz_localize(None).to_numpy("datetime64[us]")
+    whole, rest = np.divmod(ticks.astype(np.int64), 1_000_000)
+    table = np.append(np.where(np.isnat(ticks), np.nan, whole + rest / 1e6), np.nan)
     null = np.append(np.array([word.strip() in NULLS for word in words], bool), True)
     indices = pc.fill_null(coded.indices, len(words)).to_numpy(zero_copy_only=False)
     return table[indices], null[indices]

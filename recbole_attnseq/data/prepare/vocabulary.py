@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from typing import Any
 
@@ -33,11 +34,10 @@ def as_text(column: Any) -> pa.Array:
     if pa.types.is_null(column.type):
         return pa.nulls(len(column), pa.string())
     if pa.types.is_binary(column.type) or pa.types.is_large_binary(column.type):
-        return pa.array(
-            [None if v is None else v.decode("utf-8", "backslashreplace") for v in column.to_pylist()]
-        )
+        return pa.array([None if v is None else v.decode("utf-8", "backslashreplace") for v in column.to_pylist()])
     if pa.types.is_nested(column.type):
-        return pa.array([None if v is None else str(v) for v in column.to_pylist()], pa.string())
+        # As JSON, which the fields of lists read.
+        return pa.array([None if v is None else json.dumps(v, default=str) for v in column.to_pylist()], pa.string())
     if pa.types.is_floating(column.type):
         # Arrow prints 1e20 for a large id; Python's integer does not.
         return pa.array([_number(v) for v in column.to_pylist()], pa.string())

@@ -36,9 +36,7 @@ def read_xlsx(stream: IO[bytes], label: str) -> Iterator[dict[str, Any]]:
         try:
             with zipfile.ZipFile(copy) as book:
                 shared = _shared_strings(book)
-                sheets = [
-                    (int(m.group(1)), m.group(0)) for name in book.namelist() if (m := _SHEET.fullmatch(name))
-                ]
+                sheets = [(int(m.group(1)), m.group(0)) for name in book.namelist() if (m := _SHEET.fullmatch(name))]
                 for _, name in sorted(sheets):
                     with book.open(name) as sheet:
                         yield from _rows(sheet, shared)

@@ -12,9 +12,7 @@ from recbole_attnseq.data.prepare.source import Field, Interactions, Side, Table
 from recbole_attnseq.data.prepare.sources.columns import text_map
 
 _LICENCE = "no formal licence; for research, cite the owners"
-_CITE_2014 = (
-    "He and McAuley, Ups and Downs, WWW 2016; McAuley et al., Image-based Recommendations, SIGIR 2015"
-)
+_CITE_2014 = "He and McAuley, Ups and Downs, WWW 2016; McAuley et al., Image-based Recommendations, SIGIR 2015"
 _CITE_2018 = "Ni, Li, McAuley, Justifying Recommendations using Distantly-Labeled Reviews, EMNLP 2019"
 _CITE_2023 = "Hou et al., Bridging Language and Items for Retrieval and Recommendation, 2024"
 _PAGE_2014 = "https://cseweb.ucsd.edu/~jmcauley/datasets/amazon/links.html"
@@ -32,9 +30,7 @@ def dollars(text: str) -> str | None:
 def _reviews_2014(category: str) -> tuple[Interactions, ...]:
     return (
         Interactions(
-            table=Table(
-                files=(f"reviews_{category}_5.json", f"reviews_{category}.json"), format="jsonl", first=True
-            ),
+            table=Table(files=(f"reviews_{category}_5.json", f"reviews_{category}.json"), format="jsonl", first=True),
             user="reviewerID",
             item="asin",
             time="unixReviewTime",
@@ -86,9 +82,7 @@ def _release_2014(name: str, domain: str, title: str, category: str, size: str, 
     )
 
 
-_release_2014(
-    "amazon-2014", "e-commerce", "Amazon reviews 2014, any category", "*", "10 MB to 10 GB a category"
-)
+_release_2014("amazon-2014", "e-commerce", "Amazon reviews 2014, any category", "*", "10 MB to 10 GB a category")
 _release_2014("amazon-beauty", "e-commerce", "Amazon reviews 2014, Beauty", "Beauty", "", "amazon-beauty")
 _release_2014(
     "amazon-video-games", "video", "Amazon reviews 2014, Video Games", "Video_Games", "", "amazon-video-games"
@@ -102,10 +96,7 @@ add(
     licence=_LICENCE,
     size="1 MB to 12 GB a category",
     citation=_CITE_2018,
-    get=(
-        "CATEGORY_5.json.gz (5-core), CATEGORY.json.gz or CATEGORY.csv, and meta_CATEGORY.json.gz, "
-        "in one folder"
-    ),
+    get=("CATEGORY_5.json.gz (5-core), CATEGORY.json.gz or CATEGORY.csv, and meta_CATEGORY.json.gz, in one folder"),
     interactions=(
         Interactions(
             table=Table(files=("[!m]*.json",), format="jsonl"),
@@ -127,9 +118,7 @@ add(
     side=(
         Side(
             kind="item",
-            table=Table(
-                files=("meta_*.json",), format="jsonl", optional=True, compute=text_map("price", dollars)
-            ),
+            table=Table(files=("meta_*.json",), format="jsonl", optional=True, compute=text_map("price", dollars)),
             key="asin",
             fields=(
                 Field("title:token_seq"),
@@ -150,10 +139,7 @@ add(
     licence=_LICENCE,
     size="1 MB to 20 GB a category",
     citation=_CITE_2023,
-    get=(
-        "CATEGORY.jsonl.gz (reviews) or CATEGORY.csv (ratings only), and meta_CATEGORY.jsonl.gz, in "
-        "one folder"
-    ),
+    get=("CATEGORY.jsonl.gz (reviews) or CATEGORY.csv (ratings only), and meta_CATEGORY.jsonl.gz, in one folder"),
     interactions=(
         Interactions(
             table=Table(files=("[!m]*.jsonl",), format="jsonl"),
@@ -176,9 +162,7 @@ add(
     side=(
         Side(
             kind="item",
-            table=Table(
-                files=("meta_*.jsonl",), format="jsonl", optional=True, compute=text_map("price", dollars)
-            ),
+            table=Table(files=("meta_*.jsonl",), format="jsonl", optional=True, compute=text_map("price", dollars)),
             key="parent_asin",
             fields=(
                 Field("title:token_seq"),

@@ -56,9 +56,7 @@ def first_of(target: str, *columns: str) -> Callable[[Batch], Batch]:
         for column in columns:
             if column in batch:
                 text = as_text(batch[column])
-                text = pc.if_else(
-                    pc.equal(pc.utf8_trim_whitespace(text), ""), pa.scalar(None, pa.string()), text
-                )
+                text = pc.if_else(pc.equal(pc.utf8_trim_whitespace(text), ""), pa.scalar(None, pa.string()), text)
                 result = pc.coalesce(result, text)
         return {**batch, target: result}
 

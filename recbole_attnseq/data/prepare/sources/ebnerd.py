@@ -19,9 +19,7 @@ for _name, _bundle, _words in (
         page="https://recsys.eb.dk/",
         licence="the owner's terms: non-commercial research",
         size="",
-        citation=(
-            "Kruse et al., EB-NeRD: A Large-Scale Dataset for News Recommendation, RecSys Challenge 2024"
-        ),
+        citation=("Kruse et al., EB-NeRD: A Large-Scale Dataset for News Recommendation, RecSys Challenge 2024"),
         get=f"{_bundle} (train and validation: behaviors.parquet and history.parquet; articles.parquet)",
         interactions=(
             Interactions(

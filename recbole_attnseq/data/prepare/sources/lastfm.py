@@ -41,8 +41,7 @@ for _name, _item, _fields in (
         name=_name,
         domain="music",
         title=(
-            f"Last.fm 1K users: every play of 992 people, "
-            f"{'tracks' if _item == 'track_key' else 'artists'} as items"
+            f"Last.fm 1K users: every play of 992 people, {'tracks' if _item == 'track_key' else 'artists'} as items"
         ),
         page="http://ocelma.net/MusicRecommendationDataset/lastfm-1K.html",
         licence="non-commercial use, with permission of Last.fm",

@@ -231,9 +231,7 @@ for _name, _words in (("nemig-en", "English"), ("nemig-de", "German")):
         page="https://github.com/andreeaiana/nemig",
         licence="CC BY-NC-SA 4.0",
         size="",
-        citation=(
-            "Iana et al., NeMig: A Bilingual News Collection and Knowledge Graph about Migration, INRA 2023"
-        ),
+        citation=("Iana et al., NeMig: A Bilingual News Collection and Knowledge Graph about Migration, INRA 2023"),
         get=f"the folder of the {_words} data (behaviors.tsv; news.tsv on request from the owners)",
         interactions=(_behaviours(("impression", "user", "history", "shown"), timed=False),),
         behaviours=("history", "click"),

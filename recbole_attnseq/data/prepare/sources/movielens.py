@@ -76,9 +76,7 @@ add(
     get="ml-100k.zip",
     interactions=(
         Interactions(
-            table=Table(
-                files=("u.data",), columns=("user", "item", "rating", "time"), separator="\t", quoted=False
-            ),
+            table=Table(files=("u.data",), columns=("user", "item", "rating", "time"), separator="\t", quoted=False),
             user="user",
             item="item",
             time="time",

@@ -64,8 +64,7 @@ add(
     size="",
     citation="CIKM Cup 2016 Track 2: Personalized E-Commerce Search Challenge",
     get=(
-        "dataset-train-diginetica.zip (train-item-views.csv, train-purchases.csv, products.csv, "
-        "product-categories.csv)"
+        "dataset-train-diginetica.zip (train-item-views.csv, train-purchases.csv, products.csv, product-categories.csv)"
     ),
     # A session stands in the place of the user: most have no user id.
     interactions=(

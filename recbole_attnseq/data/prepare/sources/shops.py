@@ -19,9 +19,7 @@ add(
     citation="Zhu et al., Learning Tree-based Deep Model for Recommender Systems, KDD 2018",
     get="UserBehavior.csv.zip; needs an account",
     interactions=(
-        Interactions(
-            table=_TAOBAO, user="user", item="item", time="time", fields=(Field("behaviour:token"),)
-        ),
+        Interactions(table=_TAOBAO, user="user", item="item", time="time", fields=(Field("behaviour:token"),)),
     ),
     side=(Side(kind="item", table=_TAOBAO, key="item", fields=(Field("category:token"),)),),
     # The owner states nine days, in Chinese time; some rows carry dates far outside, even before 1970.

@@ -99,9 +99,7 @@ add(
     licence="research use",
     size="",
     citation="Turrin et al., 30Music listening and playlists dataset, RecSys 2015 posters",
-    get=(
-        "ThirtyMusic.tar.gz (relations/sessions.idomaar or relations/events.idomaar, entities/tracks.idomaar)"
-    ),
+    get=("ThirtyMusic.tar.gz (relations/sessions.idomaar or relations/events.idomaar, entities/tracks.idomaar)"),
     interactions=tuple(
         Interactions(
             table=Table(files=(name,), format="lines", compute=plays, needs=("line",)),
@@ -116,9 +114,7 @@ add(
     side=(
         Side(
             kind="item",
-            table=Table(
-                files=("tracks.idomaar",), format="lines", compute=tracks, needs=("line",), optional=True
-            ),
+            table=Table(files=("tracks.idomaar",), format="lines", compute=tracks, needs=("line",), optional=True),
             key="track",
             fields=(Field("title:token_seq", "name"),),
         ),

@@ -15,7 +15,10 @@ def _titles(batch: Batch) -> Batch:
     for line in batch["line"].to_pylist():
         identity, _, title = line.partition(",")
         ids.append(identity)
-        titles.append(title.strip().strip('"').replace('""', '"'))
+        title = title.strip()
+        if len(title) > 1 and title[0] == title[-1] == '"':
+            title = title[1:-1].replace('""', '"')
+        titles.append(title)
     return {"item": pa.array(ids, pa.string()), "title": pa.array(titles, pa.string())}
 
 
@@ -29,9 +32,7 @@ add(
     citation="Ni et al., A Content-Driven Micro-Video Recommendation Dataset at Scale, 2023",
     get="MicroLens-100k_pairs.csv or MicroLens-50k_pairs.csv, and MicroLens-100k_title_en.csv, in one folder",
     interactions=(
-        Interactions(
-            table=Table(files=("*pairs.csv",)), user="user", item="item", time="timestamp", unit="ms"
-        ),
+        Interactions(table=Table(files=("*pairs.csv",)), user="user", item="item", time="timestamp", unit="ms"),
     ),
     side=(
         Side(
