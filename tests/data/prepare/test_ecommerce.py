@@ -25,7 +25,8 @@ def test_amazon_2014_reviews(tmp_path: Path) -> None:
     )
     # The metadata are Python literals: single quotes, nested category lists, prices that are missing.
     meta = text(
-        "{'asin': 'B01', 'title': '\"Quoted\" Soap', 'price': 9.5, 'categories': [['Beauty', 'Bath & Body'], ['Beauty', 'Soap']]}",
+        "{'asin': 'B01', 'title': '\"Quoted\" Soap', 'price': 9.5,"
+        " 'categories': [['Beauty', 'Bath & Body'], ['Beauty', 'Soap']]}",
         "{'asin': 'B02', 'title': u'Caf\\xe9', 'brand': 'Nice', 'categories': [['Beauty']]}",
         "{'asin': 'B99', 'title': 'never bought'}",
     )

@@ -111,8 +111,9 @@ def test_lfm_1b(tmp_path: Path) -> None:
 
 def test_lfm_2b_bzip2(tmp_path: Path) -> None:
     log = text(
-        "user_id\ttrack_id\talbum_id\ttimestamp", "2\t36\t1\t2019-02-21 15:20:59", "
-        ""2\t35\t1\t2019-02-20 00:00:00"
+        "user_id\ttrack_id\talbum_id\ttimestamp",
+        "2\t36\t1\t2019-02-21 15:20:59",
+        "2\t35\t1\t2019-02-20 00:00:00",
     )
     raw = write(
         tmp_path / "raw",

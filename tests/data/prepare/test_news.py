@@ -202,7 +202,10 @@ def test_ebnerd_lists(tmp_path: Path) -> None:
 
 
 def test_globo_zip_in_zip(tmp_path: Path) -> None:
-    head = "user_id,session_id,session_start,session_size,click_article_id,click_timestamp,click_environment,click_deviceGroup,click_os,click_country,click_region,click_referrer_type"
+    head = (
+        "user_id,session_id,session_start,session_size,click_article_id,click_timestamp,"
+        "click_environment,click_deviceGroup,click_os,click_country,click_region,click_referrer_type"
+    )
     clicks = zip_bytes(
         {
             "clicks/clicks_hour_001.csv": text(

@@ -168,18 +168,19 @@ def test_amazon_video_games(tmp_path: Path) -> None:
 
 
 def test_steam_python_literals(tmp_path: Path) -> None:
-    line = "{u'username': u'Chaos \"S\"', u'hours': 0.1, u'product_id': u'725280', u'date': u'2017-12-17', u'early_access': False}"
+    line = "{u'username': u'Chaos \"S\"', u'hours': 0.1, u'product_id': u'725280', u'date': u'2017-12-17'}"
     reviews = text(
         line, line, "{u'username': u'Ann', u'product_id': u'10', u'date': u'2017-12-16', u'early_access': True}"
     )
     games = text(
-        "{u'id': u'725280', u'app_name': u'Psycho', u'title': u'Psycho!', u'genres': [u'Action', u'Free to Play'], u'price': u'Free'}"
+        "{u'id': u'725280', u'app_name': u'Psycho', u'title': u'Psycho!', u'genres': [u'Action', u'Free to Play'],"
+        " u'price': u'Free'}"
     )
     raw = write(tmp_path / "raw", steam_reviews__json__gz=gz(reviews), steam_games__json__gz=gz(games))
     prepared = made("steam", raw, tmp_path)
     assert lines(prepared) == [
         "user_id:token\titem_id:token\ttimestamp:float\thours:float\tearly_access:token",
-        'Chaos "S"\t725280\t1513468800\t0.1\tFalse',
+        'Chaos "S"\t725280\t1513468800\t0.1\t',
         "Ann\t10\t1513382400\t\tTrue",
     ]
     assert lines(prepared, "item") == [
