@@ -93,11 +93,7 @@ def _numpy_alias(node: ast.AST) -> ast.AST:
 
 
 def _torch_load(node: ast.AST) -> ast.AST:
-    if (
-        isinstance(node, ast.Call)
-        and isinstance(node.func, ast.Attribute)
-        and _is_name(node.func.value, "torch")
-    ):
+    if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and _is_name(node.func.value, "torch"):
         given = {keyword.arg for keyword in node.keywords}
         if node.func.attr == "load" and "weights_only" not in given:
             node.keywords.append(ast.keyword("weights_only", ast.Constant(False)))
@@ -132,12 +128,7 @@ def _dok_update(node: ast.AST) -> ast.AST:
 
 
 def _agg_len(node: ast.AST) -> ast.AST:
-    if (
-        isinstance(node, ast.Call)
-        and _method(node) == "agg"
-        and len(node.args) == 1
-        and _is_name(node.args[0], "len")
-    ):
+    if isinstance(node, ast.Call) and _method(node) == "agg" and len(node.args) == 1 and _is_name(node.args[0], "len"):
         assert isinstance(node.func, ast.Attribute)
         node.func.attr = "map"
     return node
@@ -158,13 +149,15 @@ def _no_ray(node: ast.AST) -> ast.AST:
 # ----------------------------------------------------------------------------------------------- patches
 
 
-def _replace_everywhere(old: Any, new: Any) -> None:
-    """Put ``new`` wherever a RecBole module already holds ``old`` under a global name."""
-    for name, module in list(sys.modules.items()):
-        if name.split(".")[0] == "recbole" and isinstance(module, types.ModuleType):
-            for key, value in list(vars(module).items()):
-                if value is old:
-                    setattr(module, key, new)
+def _in_place(module: Any, name: str, wrap: Callable[[Callable[..., Any]], Callable[..., Any]]) -> None:
+    """Let function ``name`` do what ``wrap`` makes of it, under every name that anybody has bound it to already."""
+    function: types.FunctionType = vars(module)[name]
+    copy = types.FunctionType(function.__code__, function.__globals__, name, function.__defaults__)
+    copy.__kwdefaults__ = function.__kwdefaults__
+    setattr(module, f"_mended_{name}", wrap(copy))
+    detour = eval(f"lambda *args, **kwargs: _mended_{name}(*args, **kwargs)")
+    function.__code__, function.__defaults__, function.__kwdefaults__ = detour.__code__, None, None
+    function.__wrapped__ = copy  # type: ignore[attr-defined]  # where inspect looks for the signature
 
 
 def _keep_numpy_clean(module: Any) -> None:
@@ -270,9 +263,7 @@ def _exact_time_split(module: Any) -> None:
             rows = np.asarray(group)
             early = rows[times[rows] <= boundary]
             cut = int(len(early) * (shares[0] / (1 - shares[2])))
-            for part, index in zip(
-                parts, (early[:cut], early[cut:], rows[times[rows] > boundary]), strict=True
-            ):
+            for part, index in zip(parts, (early[:cut], early[cut:], rows[times[rows] > boundary]), strict=True):
                 part.extend(index.tolist())
         self._drop_unused_col()
         return [self.copy(self.inter_feat[part]) for part in parts]
@@ -311,19 +302,20 @@ def _something_to_predict(module: Any) -> None:
 
 
 def _announce_split(module: Any) -> None:
-    original = module.data_preparation
+    def announced(original: Callable[..., Any]) -> Callable[..., Any]:
+        def data_preparation(config: Any, dataset: Any) -> Any:
+            from recbole_attnseq.data.split_hash import hash_of_loaders
 
-    def data_preparation(config: Any, dataset: Any) -> Any:
-        from recbole_attnseq.data.split_hash import hash_of_loaders
+            loaders = original(config, dataset)
+            with contextlib.suppress(AttributeError):  # loaders of another make have no interactions to hash
+                digest = hash_of_loaders(*loaders)
+                config["split_hash"] = RUN_FACTS["split_hash"] = digest
+                module.getLogger().info(module.set_color("Split hash", "pink") + f": {digest}")
+            return loaders
 
-        loaders = original(config, dataset)
-        with contextlib.suppress(AttributeError):  # loaders of another make have no interactions to hash
-            digest = hash_of_loaders(*loaders)
-            config["split_hash"] = RUN_FACTS["split_hash"] = digest
-            module.getLogger().info(module.set_color("Split hash", "pink") + f": {digest}")
-        return loaders
+        return data_preparation
 
-    _replace_everywhere(original, data_preparation)
+    _in_place(module, "data_preparation", announced)
 
 
 # What a cached data set depends on beside the arguments that RecBole itself compares.
@@ -350,8 +342,6 @@ def _stamped_source(module: Any) -> None:
 
 
 def _fresh_caches(module: Any) -> None:
-    create, load = module.create_dataset, module.load_split_dataloaders
-
     def ours(dataset: Any, config: Any) -> bool:
         if getattr(dataset, "source_stamp", None) == _source_stamp(config):
             return True
@@ -361,27 +351,31 @@ def _fresh_caches(module: Any) -> None:
         )
         return False
 
-    def create_dataset(config: Any) -> Any:
-        try:
-            dataset = create(config)
-        except (EOFError, pickle.UnpicklingError, ImportError) as error:
-            raise UserError(
-                f"the cached data set in {config['dataset_save_path'] or config['checkpoint_dir']} cannot be "
-                f"read ({error}); delete it."
-            ) from error
-        if dataset.config is not config and not ours(dataset, config):
-            dataset = type(dataset)(config)
-            if config["save_dataset"]:
-                dataset.save()
-        return dataset
+    def fresh(original: Callable[..., Any]) -> Callable[..., Any]:
+        def create_dataset(config: Any) -> Any:
+            try:
+                dataset = original(config)
+            except (EOFError, pickle.UnpicklingError, ImportError) as error:
+                place = config["dataset_save_path"] or config["checkpoint_dir"]
+                raise UserError(f"the cached data set in {place} cannot be read ({error}); delete it.") from error
+            if dataset.config is not config and not ours(dataset, config):
+                dataset = type(dataset)(config)
+                if config["save_dataset"]:
+                    dataset.save()
+            return dataset
 
-    def load_split_dataloaders(config: Any) -> Any:
-        loaders = load(config)
-        return loaders if loaders is None or ours(loaders[0]._dataset, config) else None
+        return create_dataset
 
-    module.torch = torch  # load_split_dataloaders uses the name, the module never imports it
-    _replace_everywhere(create, create_dataset)
-    _replace_everywhere(load, load_split_dataloaders)
+    def checked(original: Callable[..., Any]) -> Callable[..., Any]:
+        def load_split_dataloaders(config: Any) -> Any:
+            loaders = original(config)
+            return loaders if loaders is None or ours(loaders[0]._dataset, config) else None
+
+        return load_split_dataloaders
+
+    module.torch = torch  # load_split_dataloaders uses the name; the module has it by luck of a star import
+    _in_place(module, "create_dataset", fresh)
+    _in_place(module, "load_split_dataloaders", checked)
 
 
 class _PatientLog(logging.FileHandler):
@@ -411,11 +405,7 @@ class _PatientLog(logging.FileHandler):
 
 
 def _logs() -> list[_PatientLog]:
-    return [
-        log
-        for log in logging.getLogger().handlers
-        if isinstance(log, _PatientLog) and log.waiting is not None
-    ]
+    return [log for log in logging.getLogger().handlers if isinstance(log, _PatientLog) and log.waiting is not None]
 
 
 def discard_log() -> None:
@@ -451,9 +441,7 @@ def _own_checkpoints(module: Any) -> None:
 
         theirs, ours = read_checkpoint(resume_file)["config"]["model"], self.config["model"]
         if theirs != ours:
-            raise UserError(
-                f"checkpoint {resume_file} holds a {theirs}, not a {ours}; choose one of {ours}'s."
-            )
+            raise UserError(f"checkpoint {resume_file} holds a {theirs}, not a {ours}; choose one of {ours}'s.")
         try:
             original(self, resume_file)
         except RuntimeError as error:
@@ -482,31 +470,31 @@ def known_models() -> dict[str, str]:
 
 
 def _named_models(module: Any) -> None:
-    original = module.get_model
+    def named(original: Callable[..., Any]) -> Callable[..., Any]:
+        def get_model(model_name: str) -> Any:
+            known = known_models()
+            try:
+                return original(model_name)
+            except ModuleNotFoundError as error:
+                # An unknown name ends in the last group, whose package imports lightgbm and xgboost.
+                if model_name in known:
+                    raise UserError(
+                        f"model '{model_name}' needs the package {error.name}, which is not installed: "
+                        f"pip install {error.name}"
+                    ) from error
+            except (ValueError, AttributeError):
+                if model_name in known:
+                    raise
+            wanted = str(model_name)
+            alike = [name for name in known if name.lower() == wanted.lower()]
+            close = alike or difflib.get_close_matches(wanted, known, n=1, cutoff=0.5)
+            if close:
+                raise UserError(f"unknown model '{model_name}'. Did you mean '{close[0]}'?")
+            raise unknown_name("model", model_name, known)
 
-    def get_model(model_name: str) -> Any:
-        known = known_models()
-        try:
-            return original(model_name)
-        except ModuleNotFoundError as error:
-            # An unknown name ends in the last group, whose package imports lightgbm and xgboost.
-            if model_name in known:
-                raise UserError(
-                    f"model '{model_name}' needs the package {error.name}, which is not installed: "
-                    f"pip install {error.name}"
-                ) from error
-        except (ValueError, AttributeError):
-            if model_name in known:
-                raise
-        for name in known:
-            if name.lower() == str(model_name).lower():
-                raise UserError(f"unknown model '{model_name}'. Did you mean '{name}'?")
-        close = difflib.get_close_matches(str(model_name), known, n=1, cutoff=0.5)
-        if close:
-            raise UserError(f"unknown model '{model_name}'. Did you mean '{close[0]}'?")
-        raise unknown_name("model", model_name, known)
+        return get_model
 
-    _replace_everywhere(original, get_model)
+    _in_place(module, "get_model", named)
 
 
 def _cpu_processes(module: Any) -> None:
@@ -584,8 +572,7 @@ def _tune_on_validation(module: Any) -> None:
             "test_result": {},
         }
 
-    _replace_everywhere(module.objective_function, objective_function)
-    module.objective_function = objective_function
+    _in_place(module, "objective_function", lambda original: objective_function)
 
 
 _CONFIG = "recbole.config.configurator"
@@ -708,8 +695,7 @@ REMEDIES: tuple[Remedy, ...] = (
     ),
     Remedy(
         "lazy prefixes",
-        "every prefix of every sequence is copied, padded, for every field, in Python loops "
-        "(issues 1298, 1537, 1865)",
+        "every prefix of every sequence is copied, padded, for every field, in Python loops (issues 1298, 1537, 1865)",
         "RecBole gathers prefixes batch by batch",
         patches=(("recbole.data.dataset.sequential_dataset", _lazy_prefixes),),
     ),
@@ -804,6 +790,8 @@ def _functions(namespace: dict[str, Any], owner: str) -> Iterator[tuple[str, typ
     for value in list(namespace.values()):
         if isinstance(value, (staticmethod, classmethod)):
             value = value.__func__
+        elif isinstance(value, property):
+            value = value.fget
         if getattr(value, "__module__", None) != owner:
             continue
         if isinstance(value, type):

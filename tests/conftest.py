@@ -1,4 +1,4 @@
-"""What all tests share: an empty folder to work in, RecBole held away from pytest's arguments, tiny data sets."""
+"""What all tests share: an empty folder to work in, RecBole kept from pytest's arguments, tiny data sets."""
 
 from __future__ import annotations
 

@@ -31,14 +31,10 @@ def read_files(paths: Sequence[str]) -> dict[str, Any]:
             problem = getattr(error, "problem", None) or "it cannot be read"
             raise UserError(f"{where}: not valid YAML ({problem}); correct that line.") from error
         except (OSError, UnicodeDecodeError) as error:
-            raise UserError(
-                f"config file {path} cannot be read ({error}); store it as UTF-8 text."
-            ) from error
+            raise UserError(f"config file {path} cannot be read ({error}); store it as UTF-8 text.") from error
         if not isinstance(values, dict):
             found = "nothing" if values is None else f"a {type(values).__name__}"
-            raise UserError(
-                f"{path}: expected 'key: value' lines, found {found}; write some, or leave it out."
-            )
+            raise UserError(f"{path}: expected 'key: value' lines, found {found}; write some, or leave it out.")
         merged.update(values)
     return merged
 
@@ -101,4 +97,4 @@ def _raised_by_recbole(error: BaseException) -> bool:
     if trace is None:
         return False
     module = trace.tb_frame.f_globals.get("__name__", "")
-    return str(module).startswith(("recbole.config", "recbole.data.dataset", "recbole.data.utils"))
+    return str(module).startswith(("recbole.config", "recbole.data", "recbole.sampler"))
