@@ -250,12 +250,11 @@ def _exact_time_split(module: Any) -> None:
     original = module.Dataset.time_based_split
 
     def time_based_split(self: Any, ratios: Sequence[float], group_by: str | None) -> list[Any]:
-        times = getattr(self, "exact_times", None)
-        if times is None or group_by is None or len(ratios) != 3:
+        times, columns = getattr(self, "exact_times", None), self.inter_feat.interaction
+        if times is not None and hasattr(columns, "target"):
+            times = times[columns.target.numpy()]  # prefix rows have the time of the item that they predict
+        if times is None or len(times) != len(self.inter_feat) or group_by is None or len(ratios) != 3:
             return list(original(self, ratios, group_by))
-        columns = self.inter_feat.interaction
-        if hasattr(columns, "target"):  # prefix rows: each has the time of the item that it predicts
-            times = times[columns.target.numpy()]
         shares = np.asarray(ratios) / sum(ratios)
         boundary = np.percentile(times, 100 * (1 - shares[-1]))
         parts: list[list[int]] = [[], [], []]
@@ -544,6 +543,18 @@ def _processes_agree(module: Any) -> None:
     module.Trainer.evaluate = evaluate_together
 
 
+def _collect_any(module: types.ModuleType) -> None:
+    def get_data_struct(self: Any) -> Any:
+        struct = module.DataStruct()
+        for key, value in list(self.data_struct._data_dict.items()):
+            struct.set(key, value.cpu() if isinstance(value, torch.Tensor) else value)
+            if key.startswith("rec.") or key == "data.label":
+                del self.data_struct[key]
+        return struct
+
+    module.Collector.get_data_struct = get_data_struct
+
+
 def _children_import_us(module: Any) -> None:
     from recbole_attnseq.launch import run_child
 
@@ -716,6 +727,12 @@ REMEDIES: tuple[Remedy, ...] = (
         "each process names the checkpoint by its own clock, and may read it before it is written",
         "RecBole shares the name and waits",
         patches=(("recbole.trainer.trainer", _processes_agree),),
+    ),
+    Remedy(
+        "collector",
+        "ItemCoverage, AveragePopularity, GiniIndex and ShannonEntropy crash: their counts have no .cpu()",
+        "RecBole moves tensors only",
+        patches=(("recbole.evaluator.collector", _collect_any),),
     ),
     Remedy(
         "spawned children",

@@ -7,6 +7,8 @@ from typing import Any
 
 import torch
 import torch.distributed as dist
+from recbole.data.dataloader import FullSortEvalDataLoader
+from recbole.evaluator.register import metric_information
 from recbole.trainer import Trainer
 from recbole.utils import set_color
 from torch import Tensor
@@ -15,8 +17,10 @@ from tqdm import tqdm
 
 from recbole_attnseq.data.batches import Batch, SequenceBatches
 from recbole_attnseq.data.dataset import sequence_store
+from recbole_attnseq.data.store import ranges
 from recbole_attnseq.errors import UserError
 from recbole_attnseq.nn.packing import Packing
+from recbole_attnseq.training.evaluation import ANSWERED, Ranking, rank_targets, rows_per_block, seen_items
 from recbole_attnseq.training.precision import choose, matmul_precision
 
 
@@ -79,9 +83,7 @@ class AttnSeqTrainer(Trainer):  # type: ignore[misc]
         loss = torch.zeros((), device=self.device)
         if batch is not None:
             batch = batch.to(self.device)
-            with torch.autocast(
-                self.device.type, torch.bfloat16, enabled=self.precision.autocast or self.enable_amp
-            ):
+            with torch.autocast(self.device.type, torch.bfloat16, enabled=self.precision.autocast or self.enable_amp):
                 packing = Packing(batch.lengths, self.model.max_seq_length)
                 loss = self.model.network.loss(batch.items, packing, batch.queries, batch.targets)
             loss.backward()
@@ -105,3 +107,53 @@ class AttnSeqTrainer(Trainer):  # type: ignore[misc]
             parameter.grad = flat[offset : offset + parameter.numel()].view_as(parameter)
             offset += parameter.numel()
         return flat[-2]
+
+    @torch.no_grad()
+    def evaluate(
+        self, eval_data: Any, load_best_model: bool = True, model_file: str | None = None, show_progress: bool = False
+    ) -> Any:
+        """RecBole's ``evaluate``; full ranking takes our blocks, sampled candidates take RecBole's own way."""
+        needs = {need for metric in self.config["metrics"] for need in metric_information[metric.lower()]}
+        if not eval_data or not isinstance(eval_data, FullSortEvalDataLoader) or not needs <= ANSWERED:
+            return super().evaluate(eval_data, load_best_model, model_file, show_progress)
+        if load_best_model:
+            self._load(model_file or self.saved_model_file)
+        self.model.eval()
+        largest = max(self.config["topk"])
+        ranking = self.rank(eval_data._dataset, top=largest if "rec.items" in needs else 0)
+        struct = ranking.as_struct(largest)
+        for key, value in self.eval_collector.data_struct._data_dict.items():
+            struct.set(key, value)
+        result = self.evaluator.evaluate(struct)
+        self.wandblogger.log_eval_metrics(result, head="eval")
+        return result
+
+    def _load(self, file: str) -> None:
+        if not self.config["single_spec"]:
+            dist.barrier()  # the first process may still be writing
+        # RecBole's checkpoints hold its pickled Config; this one was written by this very run, or named by the user.
+        checkpoint = torch.load(file, map_location=self.device, weights_only=False)
+        self.model.load_state_dict(checkpoint["state_dict"])
+        self.model.load_other_parameter(checkpoint.get("other_parameter"))
+        self.logger.info(f"Loading model structure and parameters from {file}")
+
+    def rank(self, dataset: Any, top: int = 0) -> Ranking:
+        """The rank of every target of one part of the split (see :func:`rank_targets`)."""
+        store = sequence_store(dataset)
+        network, device = self.model.network, self.device
+        with matmul_precision(self.precision.matmul):
+            vectors = network.vectors()
+            width = len(vectors) * (self.model.max_seq_length if network.attention.uses_history else 1)
+
+            def score(rows: slice) -> Tensor:
+                length = store.length[rows]
+                items = store.items[ranges(store.target[rows] - length, length)].to(device)
+                return network.scores(items, Packing(length.to(device), self.model.max_seq_length), vectors)
+
+            return rank_targets(
+                score,
+                store.items[store.target],
+                rows_per_block(width, network.budget),
+                seen=seen_items(dataset) if self.config["exclude_history"] else None,
+                top=top,
+            )

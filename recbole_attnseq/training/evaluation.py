@@ -1,0 +1,128 @@
+"""Full ranking in blocks: the rank of every target among all items, without a top-k and within a memory budget."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from recbole.evaluator.collector import DataStruct
+from torch import Tensor
+
+from recbole_attnseq.data.prefixes import PrefixInteraction
+from recbole_attnseq.data.store import ranges
+from recbole_attnseq.errors import UserError
+
+# What the metrics of RecBole may ask for that ranks and top items can answer.
+ANSWERED = {"rec.topk", "rec.items", "data.num_items", "data.num_users", "data.count_items", "data.count_users"}
+
+
+@dataclass(frozen=True)
+class Ranking:
+    """Where the targets of an evaluation ended up.
+
+    Attributes:
+        rank: (R,) place of each row's target among all items, 1 for the first. Of equal scores the lower item
+            number comes first.
+        top: (R, k) the highest items of each row, or None where nobody asked.
+    """
+
+    rank: Tensor
+    top: Tensor | None
+
+    def as_struct(self, largest: int) -> DataStruct:
+        """What RecBole's metrics read: for each row the hits at 1..largest, and its one relevant item."""
+        place = torch.arange(1, largest + 1)
+        hits = (self.rank[:, None] == place).int()
+        struct = DataStruct()
+        struct.set("rec.topk", torch.cat([hits, torch.ones_like(hits[:, :1])], dim=1))
+        if self.top is not None:
+            struct.set("rec.items", self.top)
+        return struct
+
+
+def rows_per_block(width: int, budget: int) -> int:
+    """How many rows of ``width`` scores fit into ``budget`` elements.
+
+    Raises:
+        UserError: not even one does.
+    """
+    if budget < width:
+        raise UserError(
+            f"memory_budget holds {budget * 4 / 2**20:.2f} MiB, but one row of scores takes "
+            f"{width * 4 / 2**20:.2f} MiB; raise memory_budget."
+        )
+    return budget // width
+
+
+@torch.no_grad()
+def rank_targets(
+    score: Callable[[slice], Tensor],
+    targets: Tensor,
+    block: int,
+    *,
+    seen: Callable[[slice], tuple[Tensor, Tensor]] | None = None,
+    top: int = 0,
+) -> Ranking:
+    """Rank each row's target among all items.
+
+    Args:
+        score: rows to their scores (b, N); column 0, the padding, is ignored.
+        targets: (R,) item of each row.
+        block: rows at a time.
+        seen: rows to (row in block, item) pairs to leave out of the ranking; a row's target always stays in.
+        top: how many of the highest items to keep for each row.
+    """
+    ranks, tops = [], []
+    for start in range(0, len(targets), block):
+        rows = slice(start, min(start + block, len(targets)))
+        scores = score(rows)
+        target = targets[rows, None].to(scores.device)
+        own = scores.gather(1, target)
+        scores[:, 0] = float("-inf")
+        if seen is not None:
+            row, item = seen(rows)
+            scores[row.to(scores.device), item.to(scores.device)] = float("-inf")
+            scores.scatter_(1, target, own)
+        higher = (scores > own).sum(1)
+        # Ties are rare, but a model that scores everything alike must not look perfect.
+        tied = (scores == own).sum(1) > 1
+        if bool(tied.any()):
+            below = torch.arange(scores.shape[1], device=scores.device) < target[tied]
+            higher[tied] += ((scores[tied] == own[tied]) & below).sum(1)
+        ranks.append(higher.cpu() + 1)
+        if top:
+            tops.append(scores.topk(top, dim=1).indices.cpu())
+    return Ranking(torch.cat(ranks), torch.cat(tops) if top else None)
+
+
+def seen_items(dataset: Any) -> Callable[[slice], tuple[Tensor, Tensor]]:
+    """For each row of a sequential data set, the items of its whole history, however long.
+
+    Returns:
+        A function from rows to (row in block, item) pairs.
+    """
+    feat = dataset.inter_feat
+    if not isinstance(feat, PrefixInteraction):
+        history = feat[getattr(dataset, f"{dataset.iid_field}_list_field")]
+        lengths = feat[dataset.item_list_length_field]
+
+        def from_rows(rows: slice) -> tuple[Tensor, Tensor]:
+            inside = torch.arange(history.shape[1]) < lengths[rows, None]
+            return inside.nonzero()[:, 0], history[rows][inside]
+
+        return from_rows
+
+    columns = feat.interaction
+    user, items = columns.flat[dataset.uid_field], columns.flat[dataset.iid_field]
+    first = torch.ones_like(user, dtype=torch.bool)
+    first[1:] = user[1:] != user[:-1]
+    begin = torch.where(first, torch.arange(len(user)), 0).cummax(0).values
+
+    def from_store(rows: slice) -> tuple[Tensor, Tensor]:
+        target = columns.target[rows]
+        length = target - begin[target]
+        return torch.repeat_interleave(torch.arange(len(target)), length), items[ranges(begin[target], length)]
+
+    return from_store
