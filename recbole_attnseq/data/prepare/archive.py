@@ -65,7 +65,7 @@ class Member:
 
 def damaged(label: str, error: BaseException) -> str:
     """The line about a file that cannot be read to its end."""
-    reason = str(error).strip().rstrip(".") or type(error).__name__
+    reason = str(error).strip().partition("\n")[0].rstrip(".:") or type(error).__name__
     return f"{label}: truncated or damaged archive ({reason}); download it again."
 
 

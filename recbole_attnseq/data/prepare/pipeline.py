@@ -220,6 +220,7 @@ def _record(
     files: dict[str, str],
     stem: str,
 ) -> dict[str, Any]:
+    kept = options.behaviours or source.behaviours
     used = options.drop_duplicates if options.drop_duplicates is not None else source.duplicates
     return {
         "name": stem,
@@ -229,7 +230,7 @@ def _record(
         "licence": source.licence,
         "citation": source.citation,
         "archive": {} if raw is None else {path.name: sha256(path) for path in raw.files()},
-        "options": {**dataclasses.asdict(options), "drop_duplicates": used},
+        "options": {**dataclasses.asdict(options), "behaviours": list(kept), "drop_duplicates": used},
         "counts": summary.as_dict(),
         "rows_read": report.rows,
         "dropped": report.dropped,

@@ -63,10 +63,13 @@ def read(table: Table, member: Member, columns: set[str], report: Report, tick: 
 
 
 def header(text: str, table: Table) -> tuple[str, ...]:
-    """The column names of a header line."""
+    """The column names of a header line; raises :class:`UserError` where it is none."""
     separator = UNIT if len(table.separator) > 1 else table.separator
     if table.quoted:
-        return tuple(name.strip() for name in next(csv.reader([text], delimiter=separator), []))
+        try:
+            return tuple(name.strip() for name in next(csv.reader([text], delimiter=separator), []))
+        except csv.Error as error:
+            raise UserError(f"the first line is no header of columns ({error}): {text[:60]!r}.") from error
     return tuple(name.strip() for name in text.split(separator))
 
 

@@ -65,14 +65,16 @@ class Spool:
                 os.unlink(path)
 
 
-def chunks(rows: int, size: int = CHUNK_ROWS) -> Iterator[slice]:
-    """Slices that cover ``rows`` rows in order."""
+def chunks(rows: int) -> Iterator[slice]:
+    """Slices that cover ``rows`` rows in order, :data:`CHUNK_ROWS` each."""
+    size = CHUNK_ROWS
     for start in range(0, rows, size):
         yield slice(start, min(start + size, rows))
 
 
-def user_chunks(user: Array, size: int = CHUNK_ROWS) -> Iterator[slice]:
-    """Slices of whole users over a sorted user column, each of about ``size`` rows."""
+def user_chunks(user: Array) -> Iterator[slice]:
+    """Slices of whole users over a sorted user column, each of about :data:`CHUNK_ROWS` rows."""
+    size = CHUNK_ROWS
     start, rows = 0, len(user)
     while start < rows:
         end = min(start + size, rows)
@@ -84,24 +86,23 @@ def user_chunks(user: Array, size: int = CHUNK_ROWS) -> Iterator[slice]:
         start = end
 
 
-def by_user(columns: Columns, users: int, folder: Path, bucket_rows: int = BUCKET_ROWS) -> Iterator[Columns]:
-    """Rows sorted by (user, time, source order), a bucket of whole users at a time.
+def by_user(columns: Columns, users: int, folder: Path) -> Iterator[Columns]:
+    """Rows sorted by (user, time, source order), a bucket of whole users of about :data:`BUCKET_ROWS` at a time.
 
     Args:
         columns: ``user`` (int32 codes), ``time`` (float64) and any others, in source order. The dictionary is
             emptied once the rows are scattered, so that their memory can go.
         users: number of user codes.
         folder: for the scattered copy, which is needed where there is more than one bucket.
-        bucket_rows: rows that are sorted in memory at once.
     """
     rows = len(columns["user"])
-    if rows <= bucket_rows:
+    if rows <= BUCKET_ROWS:
         yield _sorted({name: np.asarray(column) for name, column in columns.items()})
         return
     counts = np.zeros(users, np.int64)
     for part in chunks(rows):
         counts += np.bincount(columns["user"][part], minlength=users)
-    bucket = ((np.cumsum(counts) - counts) // bucket_rows).astype(np.int32)
+    bucket = ((np.cumsum(counts) - counts) // BUCKET_ROWS).astype(np.int32)
     sizes = np.bincount(bucket, weights=counts).astype(np.int64)
     ends = np.cumsum(sizes)
     cursor = ends - sizes

@@ -1,0 +1,113 @@
+"""Archives read in place, whole or damaged."""
+
+from __future__ import annotations
+
+import bz2
+import gzip
+import lzma
+from pathlib import Path
+
+import pytest
+
+from recbole_attnseq.data.prepare.archive import Raw
+from recbole_attnseq.data.prepare.report import Report
+from recbole_attnseq.data.prepare.streams import Gzip
+from recbole_attnseq.errors import UserError
+from tests.data.prepare.helpers import gz, made, tarred, text, write, zip_bytes, zipped
+
+_RATINGS = text(*(f"{user}::{item}::5::{1_000_000_000 + item}" for user in range(400) for item in range(30)))
+
+
+def _content(raw: Raw, pattern: str) -> bytes:
+    (member,) = raw.find((pattern,))
+    with member.open() as stream:
+        return stream.read()
+
+
+def test_same_bytes_from_every_kind_of_archive(tmp_path: Path) -> None:
+    folder = write(
+        tmp_path / "folder", a__dat=_RATINGS, b__dat__gz=gz(_RATINGS), c__dat__bz2=bz2.compress(_RATINGS),
+        d__dat__xz=lzma.compress(_RATINGS),
+    )  # fmt: skip
+    for name in "abcd":
+        assert _content(Raw(folder), f"{name}.dat") == _RATINGS
+    files = {"in/a.dat": _RATINGS, "in/b.dat.gz": gz(_RATINGS), "in/c.zip": zip_bytes({"deep/d.dat": _RATINGS})}
+    for archive in (
+        zipped(tmp_path / "x.zip", files),
+        tarred(tmp_path / "x.tar.gz", {k: files[k] for k in list(files)[:2]}),
+    ):
+        assert _content(Raw(archive), "in/a.dat") == _RATINGS
+        assert _content(Raw(archive), "b.dat") == _RATINGS
+    assert _content(Raw(tmp_path / "x.zip"), "deep/d.dat") == _RATINGS
+
+
+def test_patterns_match_whole_path_parts(tmp_path: Path) -> None:
+    folder = write(tmp_path / "f", ratings__dat=b"1", my_ratings__dat=b"2")
+    assert [m.name for m in Raw(folder).find(("ratings.dat",))] == ["ratings.dat"]
+    assert [m.name for m in Raw(folder).find(("*ratings.dat",))] == ["my_ratings.dat", "ratings.dat"]
+    assert [m.name for m in Raw(folder).find(("nothing", "ratings.dat", "my*"), first=True)] == ["ratings.dat"]
+
+
+@pytest.mark.parametrize("keep", [0.1, 0.5, 0.95])
+@pytest.mark.parametrize("kind", ["zip", "tar.gz", "gz"])
+def test_truncated_archive(tmp_path: Path, kind: str, keep: float) -> None:
+    if kind == "zip":
+        path = zipped(tmp_path / "ml-1m.zip", {"ml-1m/ratings.dat": _RATINGS})
+    elif kind == "tar.gz":
+        path = tarred(tmp_path / "ml-1m.tar.gz", {"ml-1m/ratings.dat": _RATINGS})
+    else:
+        path = write(tmp_path / "f", ratings__dat__gz=gz(_RATINGS)) / "ratings.dat.gz"
+    content = path.read_bytes()
+    path.write_bytes(content[: int(len(content) * keep)])
+    with pytest.raises(UserError, match=r"truncated or damaged archive .*; download it again\.$") as error:
+        made("ml-1m", path, tmp_path / "out")
+    assert "\n" not in str(error.value)
+    assert path.name in str(error.value)
+    assert not list((tmp_path / "out").glob("*")) if (tmp_path / "out").exists() else True
+
+
+def test_flipped_byte_in_gz_is_noticed(tmp_path: Path) -> None:
+    content = bytearray(gz(_RATINGS))
+    content[-6] ^= 1
+    raw = write(tmp_path / "f", ratings__dat__gz=bytes(content))
+    with pytest.raises(UserError, match="truncated or damaged"):
+        made("ml-1m", raw, tmp_path / "out")
+
+
+def test_gzip_reads_what_the_library_reads(tmp_path: Path) -> None:
+    path = write(tmp_path / "f", a__gz=gz(b"one" * 50_000) + gz(b"") + gz(b"two") + b"\0" * 600) / "a.gz"
+    with path.open("rb") as raw:
+        assert Gzip(raw).read() == gzip.decompress(path.read_bytes())
+
+
+def test_wrong_archive_says_what_it_holds(tmp_path: Path) -> None:
+    path = zipped(tmp_path / "ml-100k.zip", {"ml-100k/u.data": b"1\t1\t5\t1\n"})
+    with pytest.raises(UserError, match=r"no archive of 'ml-1m': it lacks ratings\.dat; it holds ml-100k/u\.data\.$"):
+        made("ml-1m", path, tmp_path / "out")
+
+
+def test_unreadable_kinds(tmp_path: Path) -> None:
+    folder = write(tmp_path / "f", yoochoose__7z=b"7z", plain__zip=b"this is no zip")
+    with pytest.raises(UserError, match="cannot be read in place; unpack it"):
+        Raw(folder / "yoochoose.7z")
+    with pytest.raises(UserError, match="truncated or damaged"):
+        Raw(folder / "plain.zip")
+    with pytest.raises(UserError, match="no such file or folder"):
+        Raw(tmp_path / "missing")
+
+
+def test_progress_counts_stored_bytes(tmp_path: Path) -> None:
+    path = write(tmp_path / "f", a__gz=gz(_RATINGS)) / "a.gz"
+    seen: list[int] = []
+    (member,) = Raw(path).members
+    with member.open(seen.append) as stream:
+        assert stream.read() == _RATINGS
+    assert sum(seen) == member.size == path.stat().st_size
+
+
+def test_report_keeps_the_first_place() -> None:
+    report = Report()
+    report.drop("bad", 0, "nowhere")
+    report.drop("bad", 2, "file:1")
+    report.drop("bad", 3, "file:9")
+    assert report.reasons() == "5 bad (first: file:1)"
