@@ -80,9 +80,7 @@ def test_it_survives_huge_logits(shift: float) -> None:
     items[0] = 0
     expected, found = plain(states, items, targets), linear_cross_entropy(states, items, targets, budget=50)
     torch.testing.assert_close(found, expected, rtol=1e-5, atol=1e-3)
-    for got, want in zip(
-        torch.autograd.grad(found, states), torch.autograd.grad(expected, states), strict=True
-    ):
+    for got, want in zip(torch.autograd.grad(found, states), torch.autograd.grad(expected, states), strict=True):
         torch.testing.assert_close(got, want, rtol=1e-4, atol=1e-3)
 
 
@@ -96,3 +94,17 @@ def test_without_autograd_it_gives_the_same_value() -> None:
 def test_the_same_target_twice_counts_twice() -> None:
     states, items, _ = drawn(6, 7)
     compare(states, items, torch.tensor([2, 2, 2, 5, 5, 1]), 14)
+
+
+@pytest.mark.parametrize("bound", [float("inf"), 14.3])
+def test_bfloat16_logits_are_close_enough_to_learn_from(bound: float) -> None:
+    states, items, targets = drawn(200, 400, torch.float32)
+    unit = F.normalize(items.detach(), dim=1).requires_grad_()
+    sharp = (F.normalize(states.detach(), dim=1) * 14.3).requires_grad_()
+    found = linear_cross_entropy(sharp, unit, targets, budget=10**6, bound=bound, low_precision=torch.bfloat16)
+    expected = plain(sharp, unit, targets)
+    torch.testing.assert_close(found, expected, rtol=2e-3, atol=2e-3)
+    for got, want in zip(
+        torch.autograd.grad(found, (sharp, unit)), torch.autograd.grad(expected, (sharp, unit)), strict=True
+    ):
+        assert float((got - want).norm() / want.norm()) < 0.02
