@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import functools
 import json
 import tempfile
 from collections.abc import Callable
@@ -41,12 +42,14 @@ def _attempt(make: Callable[[Path], Prepared]) -> Prepared | None:
         try:
             prepared = make(out)
         except UserError as error:
-            assert "\n" not in str(error)
-            assert not list(Path(folder).iterdir())
-            return None
-        assert adds_up(prepared)
-        _reads_back(prepared)
-        return prepared
+            message = str(error)
+        else:
+            assert adds_up(prepared)
+            _reads_back(prepared)
+            return prepared
+        assert "\n" not in message
+        assert not list(Path(folder).iterdir())
+        return None
 
 
 def _reads_back(prepared: Prepared) -> None:
@@ -96,9 +99,11 @@ def test_bytes_of_any_kind(content: bytes, name: str) -> None:
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / name
             path.write_bytes(gz(data) if name.endswith(".gz") else data)
-            _attempt(
-                lambda out: prepare_files(Raw(path), out, user="user", item="item", time="time", time_unit="ordinal")
-            )
+            _attempt(functools.partial(_generic, path))
+
+
+def _generic(path: Path, out: Path) -> Prepared:
+    return prepare_files(Raw(path), out, user="user", item="item", time="time", time_unit="ordinal")
 
 
 _JSON = st.recursive(
