@@ -140,6 +140,12 @@ def _barrier_alone(node: ast.AST) -> ast.AST:
     return node
 
 
+def _no_anomaly_mode(node: ast.AST) -> ast.AST:
+    if isinstance(node, ast.Expr) and ast.unparse(node.value) == "torch.autograd.set_detect_anomaly(True)":
+        return ast.Pass()
+    return node
+
+
 def _no_ray(node: ast.AST) -> ast.AST:
     if isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] == "ray":
         return ast.parse("tune = None").body[0]
@@ -158,6 +164,11 @@ def _in_place(module: Any, name: str, wrap: Callable[[Callable[..., Any]], Calla
     detour = eval(f"lambda *args, **kwargs: _mended_{name}(*args, **kwargs)")
     function.__code__, function.__defaults__, function.__kwdefaults__ = detour.__code__, None, None
     function.__wrapped__ = copy  # type: ignore[attr-defined]  # where inspect looks for the signature
+
+
+def _leave_anomaly_mode(module: Any) -> None:
+    if not isinstance(module.__loader__, _Loader):  # it was imported before us, with its effect
+        torch.autograd.set_detect_anomaly(False)
 
 
 def _keep_numpy_clean(module: Any) -> None:
@@ -626,6 +637,15 @@ REMEDIES: tuple[Remedy, ...] = (
         "RecBole maps",
         trigger=(".agg(len)",),
         rewrite=_agg_len,
+    ),
+    Remedy(
+        "anomaly mode",
+        "sine.py, imported with every sequential model, turns on autograd's anomaly detection for the whole process: "
+        "a Python stack trace is formatted for each operation, several times the cost of a small model",
+        "RecBole leaves the mode to its users",
+        trigger=("set_detect_anomaly",),
+        rewrite=_no_anomaly_mode,
+        patches=(("recbole.model.sequential_recommender.sine", _leave_anomaly_mode),),
     ),
     Remedy(
         "stable sort",

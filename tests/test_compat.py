@@ -116,6 +116,15 @@ def _stable_sort() -> None:
     assert set(dataset.inter_feat["rating"]) == {1}
 
 
+@probe("anomaly mode")
+def _anomaly_mode() -> None:
+    importlib.import_module("recbole.model.sequential_recommender")
+    try:
+        assert not torch.is_anomaly_enabled()
+    finally:
+        torch.autograd.set_detect_anomaly(False)
+
+
 @probe("dok_matrix")
 def _dok_matrix() -> None:
     from recbole.utils import get_model
@@ -424,6 +433,9 @@ from recbole.utils import get_model, get_trainer, init_seed
 from recbole.evaluator import metrics
 from recbole.model.general_recommender import LightGCN
 from recbole.trainer import Trainer
+import torch
+import recbole.model.sequential_recommender
+assert torch.is_anomaly_enabled()
 import recbole_attnseq
 from recbole_attnseq.errors import UserError
 for name in ("LightGCN", "SASRec", "AttnSeq"):
@@ -438,6 +450,7 @@ for name in ("LightGCN", "SASRec", "AttnSeq"):
     trainer.fit(train, valid)
     result = trainer.evaluate(test)
     print(name, result["f1@10"], len(config["split_hash"]))
+    assert not torch.is_anomaly_enabled()
 assert not train._dataset.item_feat["price"].isnan().any()
 try:
     get_model("SASRek")

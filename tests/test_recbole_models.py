@@ -61,7 +61,7 @@ def test_learns_the_cycle(model: str, cycle: str, quiet: dict[str, Any]) -> None
         "train_batch_size": 128,
         "topk": 1,
     }
-    settings.update(metrics=["Hit"], topk=1, valid_metric="Hit@1", stopping_step=5)
+    settings.update(metrics=["Hit"], topk=1, valid_metric="Hit@1", stopping_step=2)
     result = run(model, cycle, config_dict=settings)
     assert result is not None
     assert result["test_result"]["hit@1"] > 0.95
