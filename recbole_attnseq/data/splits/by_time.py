@@ -76,8 +76,7 @@ def by_global_time(
     valid_from, test_from = cuts if cuts is not None else _cuts(time, ratios)
     if not valid_from < test_from:
         raise UserError(
-            f"the cuts {valid_from:g} and {test_from:g} are not in order; too many interactions may "
-            "share one time."
+            f"the cuts {valid_from:g} and {test_from:g} are not in order; too many interactions may share one time."
         )
     train = time < valid_from
     valid = (time >= valid_from) & (time < test_from)
@@ -120,9 +119,7 @@ def by_last_days(
     if straddling not in ("drop", "later"):
         raise UserError(f"straddling must be drop or later, not '{straddling}'.")
     if not (test_days > 0 and valid_days > 0 and day > 0):
-        raise UserError(
-            f"test_days {test_days:g}, valid_days {valid_days:g} and day {day:g} must be positive."
-        )
+        raise UserError(f"test_days {test_days:g}, valid_days {valid_days:g} and day {day:g} must be positive.")
     _, code = np.unique(session, return_inverse=True)
     count = int(code.max()) + 1
     start, end = np.full(count, np.inf), np.full(count, -np.inf)
@@ -154,11 +151,7 @@ def check_no_leak(split: Split, time: Array, *, whole: bool = True) -> None:
     Raises:
         UserError: masks that overlap, or an interaction on the wrong side of a cut; it says how many.
     """
-    if (
-        (split.train & split.valid).any()
-        or (split.train & split.test).any()
-        or (split.valid & split.test).any()
-    ):
+    if (split.train & split.valid).any() or (split.train & split.test).any() or (split.valid & split.test).any():
         raise UserError("leak: an interaction is in two parts of the split.")
     rules = [
         ("training", "after the cut before validation", split.train & (time >= split.valid_from)),
@@ -186,9 +179,7 @@ def _check(user: Array, item: Array, time: Array) -> None:
     if not len(time):
         raise UserError("there are no interactions to split.")
     if not np.isfinite(time).all():
-        raise UserError(
-            f"{int((~np.isfinite(time)).sum())} interactions have no time; a split by time needs one."
-        )
+        raise UserError(f"{int((~np.isfinite(time)).sum())} interactions have no time; a split by time needs one.")
 
 
 def _cuts(time: Array, ratios: tuple[float, float, float]) -> tuple[float, float]:

@@ -7,7 +7,9 @@ validation and test parts one for each target to rank.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +25,17 @@ _SPECS = ("user_id:token", "item_id:token", "timestamp:float")
 _HISTORY = "item_id_list:token_seq"
 
 
+@dataclass(frozen=True)
+class Written:
+    """A split as it was written: rows by part, the cuts, the longest history and the hash of its pairs."""
+
+    rows: dict[str, int]
+    valid_from: float
+    test_from: float
+    history: int
+    split_hash: str
+
+
 def write_benchmark(
     folder: Path,
     name: str,
@@ -34,7 +47,7 @@ def write_benchmark(
     item_tokens: Sequence[str],
     *,
     history: int = 50,
-) -> dict[str, int]:
+) -> Written:
     """Writes the three files; run with ``benchmark_filename: [train, valid, test]``.
 
     With a history also set ``alias_of_item_id: [item_id_list]``, so that RecBole numbers both columns alike.
@@ -50,7 +63,8 @@ def write_benchmark(
             sequential.
 
     Returns:
-        Rows written, by part. A row without any earlier interaction has no history and is left out.
+        What was written; it also stands in ``NAME.split.json``. A row without any earlier interaction has no
+        history and is left out where histories are written.
 
     Raises:
         UserError: a token that an atomic file cannot hold.
@@ -62,31 +76,43 @@ def write_benchmark(
     blank = next((token for token in item_tokens if " " in str(token)), None)
     if history and blank is not None:
         raise UserError(f"item {blank!r} holds a blank, which separates the items of a history; rename it.")
-    order = np.lexsort((np.arange(len(user)), time, user))
+    # Here and not above: the module also reads RecBole's loaders, and brings torch, which a preparation without a
+    # split does not need.
+    from recbole_attnseq.data.split_hash import split_hash
+
+    # What the split leaves out is no history either: a model could not know its items.
+    used = np.flatnonzero(split.train | split.valid | split.test)
+    order = used[np.lexsort((used, time[used], user[used]))]
     user, item, time = user[order], item[order], time[order]
-    masks = {part: mask[order] for part, mask in split.parts().items()}
-    used = masks["train"] | masks["valid"] | masks["test"]
-    starts = np.flatnonzero(np.r_[True, user[1:] != user[:-1]]) if len(user) else np.empty(0, np.int64)
-    begin = np.repeat(starts, np.diff(np.r_[starts, len(user)]))
+    fresh = np.r_[True, user[1:] != user[:-1]]
+    begin = np.flatnonzero(fresh)[np.cumsum(fresh) - 1]
     whole = bool((time == np.floor(time)).all() and (np.abs(time) < 2**53).all())
-    counts = {}
-    for part, mask in masks.items():
+    users, items = [str(token) for token in user_tokens], [str(token) for token in item_tokens]
+    names = [items[code] for code in item]
+    written: dict[str, tuple[Array, Array]] = {}
+    for part, mask in split.parts().items():
+        rows = np.flatnonzero(mask[order])
+        if history:
+            rows = rows[rows > begin[rows]]
+        written[part] = (user[rows], item[rows])
         file = AtomicFile(folder / f"{name}.{part}.inter", [*_SPECS, _HISTORY] if history else _SPECS)
-        counts[part] = 0
         try:
-            for row in np.flatnonzero(mask):
+            for row in rows:
                 when = str(int(time[row])) if whole else repr(float(time[row]))
-                values = [str(user_tokens[user[row]]), str(item_tokens[item[row]]), when]
+                values = [users[user[row]], names[row], when]
                 if history:
-                    # What the split leaves out is no history either: a model could not know its items.
-                    past = np.flatnonzero(used[begin[row] : row])[-history:] + begin[row]
-                    if not len(past):
-                        continue
-                    values.append(" ".join(str(item_tokens[code]) for code in item[past]))
+                    values.append(" ".join(names[max(begin[row], row - history) : row]))
                 file.line(values)
-                counts[part] += 1
             file.close()
         except BaseException:
             file.abandon()
             raise
-    return counts
+    record = Written(
+        rows={part: len(codes) for part, (codes, _) in written.items()},
+        valid_from=split.valid_from,
+        test_from=split.test_from,
+        history=history,
+        split_hash=split_hash(written, users, items),
+    )
+    (folder / f"{name}.split.json").write_text(json.dumps(asdict(record), indent=2) + "\n", "utf-8")
+    return record

@@ -125,7 +125,7 @@ def test_resumes_in_a_later_run(server: _Server, tmp_path: Path) -> None:
     server.breaks = 1
     source = Download(server.address, sha256=_sum(_CONTENT))
     with pytest.raises(
-        UserError, match="run the command again to go on, or download .* by hand and put it at"
+        UserError, match=r"run the command again to go on, or download .* by hand and put it at"
     ) as error:
         fetch(source, tmp_path, say=lambda line: None, attempts=1)
     assert "\n" not in str(error.value)
@@ -165,11 +165,11 @@ def test_a_server_that_does_not_tell_the_size(server: _Server, tmp_path: Path) -
 
 
 def test_wrong_checksum(server: _Server, tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="sha256 is .*, not 00; run again"):
+    with pytest.raises(UserError, match=r"sha256 is .*, not 00; run again"):
         fetch(Download(server.address, sha256="00"), tmp_path, say=lambda line: None)
     assert not list(tmp_path.glob("*.zip*.part"))
     (tmp_path / "archive.zip").write_bytes(b"mine")
-    with pytest.raises(UserError, match="md5 is .*; remove it and run again"):
+    with pytest.raises(UserError, match=r"md5 is .*; remove it and run again"):
         fetch(Download(server.address, md5="00"), tmp_path, say=lambda line: None)
     assert (tmp_path / "archive.zip").read_bytes() == b"mine"
 

@@ -82,7 +82,7 @@ def _release_2014(name: str, domain: str, title: str, category: str, size: str, 
     )
 
 
-_release_2014("amazon-2014", "e-commerce", "Amazon reviews 2014, any category", "*", "10 MB to 10 GB a category")
+_release_2014("amazon-2014", "e-commerce", "Amazon reviews 2014, any category", "*", "differs by category")
 _release_2014("amazon-beauty", "e-commerce", "Amazon reviews 2014, Beauty", "Beauty", "", "amazon-beauty")
 _release_2014(
     "amazon-video-games", "video", "Amazon reviews 2014, Video Games", "Video_Games", "", "amazon-video-games"
@@ -94,7 +94,7 @@ add(
     title="Amazon reviews 2018, any category",
     page=_PAGE_2018,
     licence=_LICENCE,
-    size="1 MB to 12 GB a category",
+    size="differs by category",
     citation=_CITE_2018,
     get=("CATEGORY_5.json.gz (5-core), CATEGORY.json.gz or CATEGORY.csv, and meta_CATEGORY.json.gz, in one folder"),
     interactions=(
@@ -137,7 +137,7 @@ add(
     title="Amazon reviews 2023, any category",
     page=_PAGE_2023,
     licence=_LICENCE,
-    size="1 MB to 20 GB a category",
+    size="differs by category",
     citation=_CITE_2023,
     get=("CATEGORY.jsonl.gz (reviews) or CATEGORY.csv (ratings only), and meta_CATEGORY.jsonl.gz, in one folder"),
     interactions=(

@@ -69,7 +69,7 @@ add(
     title="KuaiRand: feeds of short videos with twelve kinds of feedback (1K, Pure or 27K)",
     page="https://kuairand.com/",
     licence="CC BY-SA 4.0",
-    size="47 MB (Pure), 829 MB (1K), 23 GB (27K)",
+    size="",
     citation="Gao et al., KuaiRand: An Unbiased Sequential Recommendation Dataset, CIKM 2022",
     get="KuaiRand-Pure.tar.gz, KuaiRand-1K.tar.gz or KuaiRand-27K.tar.gz",
     interactions=(

@@ -23,7 +23,7 @@ add(
     title="RetailRocket: views, carts and purchases of a shop over 4.5 months of 2015",
     page="https://www.kaggle.com/datasets/retailrocket/ecommerce-dataset",
     licence="CC BY-NC-SA 4.0",
-    size="about 300 MB",
+    size="",
     citation="Retailrocket recommender system dataset, Kaggle, 2017",
     get="archive.zip (events.csv, item_properties_part1.csv, item_properties_part2.csv); needs an account",
     interactions=(
@@ -120,7 +120,7 @@ add(
     title="YooChoose: clicks and purchases of a shop in 2014 (RecSys Challenge 2015)",
     page="https://www.kaggle.com/datasets/chadgostopp/recsys-challenge-2015",
     licence="CC BY-NC-ND 4.0",
-    size="about 300 MB",
+    size="about 290 MB",
     citation="Ben-Shimon et al., RecSys Challenge 2015 and the YOOCHOOSE Dataset, RecSys 2015",
     get="yoochoose-clicks.dat and yoochoose-buys.dat; the 7z archive must be unpacked first",
     interactions=(
