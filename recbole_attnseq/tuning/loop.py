@@ -1,0 +1,128 @@
+"""One worker's loop over a study: take a trial, run it, record what happened, until all are done."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import optuna
+from optuna.exceptions import UpdateFinishedTrialError
+
+from recbole_attnseq.tuning.bookkeeping import (
+    DUPLICATE,
+    REASON,
+    WORKER,
+    is_duplicate,
+    recover,
+    tally,
+    this_worker,
+)
+from recbole_attnseq.tuning.training import free_memory, reason_of
+
+Objective = Callable[[Any], float]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How long a worker works, and how it deals with the dead.
+
+    Attributes:
+        trials: trials in the whole study, over all workers and starts; None for no limit.
+        deadline: ``time.monotonic()`` after which no new trial begins; None for no limit.
+        retries: how often a trial whose worker died is repeated.
+        grace: seconds without a sign of life after which a trial counts as dead.
+        poll: seconds between two looks while others finish theirs.
+    """
+
+    trials: int | None = None
+    deadline: float | None = None
+    retries: int = 3
+    grace: float = 60.0
+    poll: float = 2.0
+
+
+def work(
+    study: Any, storage: Any, objective: Objective, plan: Plan, on_change: Callable[[], None] | None = None
+) -> None:
+    """Run trials until the study has as many as planned; also those of workers that died meanwhile.
+
+    On return no trial is running, so that all workers agree on the winner.
+
+    A trial that fails does not stop the worker. The last worker waits for trials that others are running, and
+    takes them over should these others die. Two workers that ask for the last trial in the same moment may both
+    get one, so a study can end with a trial more than planned, never with one fewer.
+
+    Args:
+        study: Optuna's study.
+        storage: its storage.
+        objective: Optuna's objective; ``trial.user_attrs["reason"]`` keeps why it failed.
+        plan: limits.
+        on_change: called after every trial and every look.
+
+    Raises:
+        KeyboardInterrupt: after the running trial has been recorded as interrupted.
+    """
+    optuna.logging.set_verbosity(logging.ERROR)
+    recorded = _Recorded(study, objective)
+    while True:
+        recover(study, storage, plan.retries, plan.grace)
+        count = tally(study.get_trials(deepcopy=False), plan.retries)
+        if on_change is not None:
+            on_change()
+        over = plan.deadline is not None and time.monotonic() >= plan.deadline
+        full = plan.trials is not None and count.done + count.running >= plan.trials
+        if (over or full) and not count.running:
+            return
+        if over or full or (count.lost and not count.waiting):
+            optuna_housekeeping(study)
+            time.sleep(plan.poll)
+            continue
+        try:
+            study.optimize(recorded, n_trials=1, catch=(Exception,))
+        except (ValueError, UpdateFinishedTrialError) as error:
+            # This worker was silent for so long that another has taken the trial over.
+            if not isinstance(error, UpdateFinishedTrialError) and not str(error).startswith("Cannot tell a"):
+                raise
+        finally:
+            free_memory()
+
+
+def optuna_housekeeping(study: Any) -> None:
+    """Let Optuna fail the trials whose heartbeat has stopped; it does so by itself only before a new trial."""
+    import warnings
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+        optuna.storages.fail_stale_trials(study)
+
+
+class _Recorded:
+    """The objective, with who ran it and why it failed kept in the trial."""
+
+    def __init__(self, study: Any, objective: Objective) -> None:
+        self.study = study
+        self.objective = objective
+        self.worker = this_worker()
+
+    def __call__(self, trial: Any) -> float:
+        trial.set_user_attr(WORKER, self.worker)
+        try:
+            if is_duplicate(self.study, trial.number):
+                raise Duplicate(f"trial {trial.number} repeats one that another worker has taken up")
+            return self.objective(trial)
+        except optuna.TrialPruned as pruned:
+            trial.set_user_attr("pruned", str(pruned))
+            raise
+        except (Exception, KeyboardInterrupt) as error:
+            reason = getattr(error, "reason", None)
+            trial.set_user_attr(REASON, f"{reason}: {error}" if reason else reason_of(error))
+            raise
+
+
+class Duplicate(Exception):
+    """A repetition that is under way elsewhere."""
+
+    reason = DUPLICATE

@@ -1,0 +1,125 @@
+"""What is tuned: a model on a data set under fixed settings, its metric, and the data that decide."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from recbole.utils.argument_list import general_arguments
+
+from recbole_attnseq.errors import UserError, unknown_name
+from recbole_attnseq.training.runs import check_dataset, check_model, plain_errors, read_files
+from recbole_attnseq.tuning.search_data import SearchData
+from recbole_attnseq.tuning.space_files import load_space, shipped_space
+from recbole_attnseq.tuning.spaces import Space
+from recbole_attnseq.tuning.training import make_config
+
+# Settings of the place where a trial runs, not of what it computes.
+_HOUSEKEEPING = ({*general_arguments} - {"seed", "reproducibility"}) | {"wandb_project", "worker"}
+
+
+class Problem:
+    """One search problem.
+
+    Args:
+        model: name of a RecBole model or of ours; None takes it from the files, or AttnSeq.
+        dataset: name of the data set; None takes it from the files.
+        files: RecBole's YAML files, later ones win.
+        settings: the user's settings above the files; a searched key that is set here is searched no more.
+        space: a space file; None takes the one that comes with the project.
+
+    Raises:
+        UserError: unknown model, data set, metric or key, or a bad space.
+    """
+
+    def __init__(
+        self,
+        model: str | None,
+        dataset: str | None,
+        files: Sequence[str] = (),
+        settings: Mapping[str, Any] | None = None,
+        space: str | None = None,
+    ) -> None:
+        given = {**read_files(files), **(settings or {})}
+        self.model = str(model or given.pop("model", None) or "AttnSeq")
+        name = dataset or given.get("dataset")
+        if not name:
+            raise UserError("no data set named; add --dataset=NAME, e.g. --dataset=ml-100k.")
+        self.dataset = str(name)
+        check_model(self.model)
+        check_dataset(self.dataset, str(given.get("data_path", "dataset/")))
+        for key in ("model", "dataset"):
+            given.pop(key, None)
+        whole = self._space(space)
+        self.fixed: dict[str, Any] = {**whole.settings, **given}
+        self.space = whole.without(given)
+        config = self.config()
+        self.base: dict[str, Any] = dict(config.final_config_dict)
+        whole.check_keys(known_keys(config) | set(given))
+        self.metric = check_metric(config)
+        self.bigger = bool(config["valid_metric_bigger"])
+        self.seed = int(config["seed"])
+        self.epochs = int(config["epochs"])
+        self.data = SearchData(self.seed)
+        self._split_hash = ""
+
+    def _space(self, path: str | None) -> Space:
+        path = path or shipped_space(self.model)
+        if path is None:
+            raise UserError(f"no space for {self.model} in configs/space; write one and name it with --space FILE.")
+        return load_space(path)
+
+    def config(self, settings: Mapping[str, Any] | None = None) -> Any:
+        """RecBole's configuration with ``settings`` on top."""
+        return make_config(self.model, self.dataset, (), {**self.fixed, **(settings or {})})
+
+    def split_hash(self) -> str:
+        """Fingerprint of the training and validation targets; reads the data set at the first call."""
+        if not self._split_hash:
+            with plain_errors():
+                self._split_hash = self.data.split_hash(self.config())
+        return self._split_hash
+
+    def identity(self) -> dict[str, Any]:
+        """What must be the same for two trials to be comparable."""
+        settings = {key: value for key, value in self.fixed.items() if key not in _HOUSEKEEPING}
+        return {
+            "model": self.model,
+            "dataset": self.dataset,
+            "metric": self.metric,
+            "split_hash": self.split_hash(),
+            "settings": json.loads(json.dumps(settings, default=str)),
+            "choices": {p.name: list(p.values) for p in self.space.parameters if p.kind == "choice"},
+        }
+
+    def presets(self) -> list[tuple[str, dict[str, Any]]]:
+        """(origin, settings) of the first trials: the defaults, then the published settings."""
+        searched = self.space.names()
+        result: list[tuple[str, dict[str, Any]]] = []
+        for name, settings in (("defaults", {}), *self.space.published):
+            wanted = {key: value for key, value in settings.items() if key not in self.fixed or key in searched}
+            full = {**self.base, **wanted}
+            preset = {p.name: full[p.name] for p in self.space.parameters if p.active(full)} | wanted
+            if all(preset != earlier for _, earlier in result):
+                result.append((name, preset))
+        return result
+
+
+def known_keys(config: Any) -> set[str]:
+    """Every key that RecBole or the model reads, by their default files and lists of arguments."""
+    return {*config.internal_config_dict, *(key for keys in config.parameters.values() for key in keys)}
+
+
+def check_metric(config: Any) -> str:
+    """The validation metric's name, e.g. ``NDCG@10``.
+
+    Raises:
+        UserError: the metric is not among those that the configuration computes.
+    """
+    name = str(config["valid_metric"])
+    metrics = [str(metric).lower() for metric in config["metrics"]]
+    known = {f"{metric}@{k}" for metric in metrics for k in config["topk"]} | set(metrics)
+    if name.lower() not in known:
+        raise unknown_name("valid_metric", name, known)
+    return name

@@ -1,0 +1,132 @@
+"""Studies: created once, joined by any number of workers, refused where they do not fit."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from typing import Any
+
+import optuna
+from optuna.exceptions import DuplicatedStudyError
+from optuna.trial import TrialState
+
+from recbole_attnseq.errors import UserError
+from recbole_attnseq.tuning.bookkeeping import REASON
+from recbole_attnseq.tuning.problem import Problem
+
+IDENTITY = "attnseq:identity"
+READY = "attnseq:ready"
+_NAMES = {"split_hash": "split hash", "dataset": "data set"}
+
+
+def open_study(
+    storage: Any, name: str, problem: Problem, *, sampler: Any = None, pruner: Any = None, wait: float = 30.0
+) -> Any:
+    """Create or join the study ``name``.
+
+    Whoever creates it queues the defaults and the published settings. Whoever joins waits until that is done, and
+    does it where the creator died over it.
+
+    Args:
+        storage: see :func:`recbole_attnseq.tuning.storages.open_storage`.
+        name: the study's name.
+        problem: what is tuned.
+        sampler: Optuna's sampler.
+        pruner: Optuna's pruner.
+        wait: seconds to wait for a creator.
+
+    Raises:
+        UserError: a study of that name exists with another model, data set, metric, split or fixed setting.
+    """
+    identity = problem.identity()
+    study, created = _create_or_join(storage, name, problem, sampler, pruner, wait)
+    if not created:
+        before = study.user_attrs.get(IDENTITY)
+        if before is None and study.get_trials(deepcopy=False):
+            raise UserError(f"study '{name}' was not made by attnseq tune; choose another name with --study.")
+        if before is not None:
+            refuse_other(name, before, identity)
+    if not study.user_attrs.get(READY):
+        study.set_user_attr(IDENTITY, identity)
+        for origin, preset in problem.presets():
+            study.enqueue_trial(
+                problem.space.enqueued(preset, problem.base),
+                user_attrs={"origin": origin, "preset": preset},
+                skip_if_exists=not created,
+            )
+        study.set_user_attr(READY, True)
+    return study
+
+
+def _create_or_join(
+    storage: Any, name: str, problem: Problem, sampler: Any, pruner: Any, wait: float = 30.0
+) -> tuple[Any, bool]:
+    """The study, and whether it was created here; a joiner waits for the creator to have queued its trials."""
+    try:
+        direction = "maximize" if problem.bigger else "minimize"
+        study = optuna.create_study(
+            storage=storage, study_name=name, direction=direction, sampler=sampler, pruner=pruner
+        )
+        return study, True
+    except DuplicatedStudyError:
+        study = optuna.load_study(storage=storage, study_name=name, sampler=sampler, pruner=pruner)
+    deadline = time.monotonic() + wait
+    while not study.user_attrs.get(READY) and time.monotonic() < deadline:
+        time.sleep(0.2)
+    return study, False
+
+
+def refuse_other(name: str, before: Mapping[str, Any], now: Mapping[str, Any]) -> None:
+    """Raise :class:`UserError` where a study's identity differs, saying in what."""
+    differences = []
+    for key in now:
+        old, new = before.get(key), now[key]
+        if isinstance(new, Mapping) and isinstance(old, Mapping):
+            differences += [
+                f"{part}: {old.get(part, 'not set')} there, {new.get(part, 'not set')} here"
+                for part in sorted({*old, *new})
+                if old.get(part, "not set") != new.get(part, "not set")
+            ]
+        elif old != new:
+            differences.append(f"{_NAMES.get(key, key)}: {old} there, {new} here")
+    if differences:
+        raise UserError(
+            f"study '{name}' exists and is about something else ({'; '.join(differences)}). "
+            "Its values could not be compared; choose another name with --study."
+        )
+
+
+def winner(study: Any) -> Any:
+    """The best complete trial.
+
+    Raises:
+        UserError: none is complete; says what they died of.
+    """
+    trials = study.get_trials(deepcopy=False)
+    if not any(trial.state == TrialState.COMPLETE for trial in trials):
+        reasons = [str(t.user_attrs[REASON]) for t in trials if REASON in t.user_attrs]
+        most = max(set(reasons), key=reasons.count) if reasons else "none was run to its end"
+        raise UserError(f"study '{study.study_name}': no trial of {len(trials)} completed; most often: {most}")
+    return study.best_trial
+
+
+def final_study(storage: Any, study: Any, problem: Problem, seeds: list[int]) -> Any:
+    """The study that holds the winner's runs, one waiting trial a seed; workers share it like any other.
+
+    It is named after the winning trial: a resumed search with another winner gets runs of its own.
+    """
+    best = winner(study)
+    final, created = _create_or_join(
+        storage, final_name(study, best.number), problem, optuna.samplers.RandomSampler(), optuna.pruners.NopPruner()
+    )
+    have = {trial.user_attrs.get("preset", {}).get("seed") for trial in final.get_trials(deepcopy=False)}
+    for seed in seeds:
+        if seed not in have:
+            final.enqueue_trial({"seed": seed}, user_attrs={"preset": {"seed": seed}}, skip_if_exists=not created)
+    final.set_user_attr(READY, True)
+    return final
+
+
+def final_name(study: Any, number: int) -> str:
+    """Name of the study with the runs of winning trial ``number``."""
+    return f"{study.study_name} winner {number}"
