@@ -11,13 +11,14 @@ from __future__ import annotations
 import datetime
 import os
 import socket
+import warnings
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
 import optuna
 import psutil
-from optuna.exceptions import UpdateFinishedTrialError
+from optuna.exceptions import ExperimentalWarning, UpdateFinishedTrialError
 from optuna.trial import FrozenTrial, TrialState
 
 REASON = "reason"
@@ -82,7 +83,8 @@ def is_dead(worker: Any) -> bool:
         return False
     try:
         process = psutil.Process(int(worker["pid"]))
-        return process.status() == psutil.STATUS_ZOMBIE or abs(process.create_time() - worker["began"]) > 1.0
+        zombie = process.status() == psutil.STATUS_ZOMBIE
+        return bool(zombie or abs(process.create_time() - float(worker["began"])) > 1.0)
     except psutil.NoSuchProcess:
         return True
     except psutil.AccessDenied:
@@ -99,7 +101,9 @@ class Retry:
     def __init__(self, retries: int) -> None:
         storages = optuna.storages
         kind = getattr(storages, "RetryHeartbeatStaleTrialCallback", None) or storages.RetryFailedTrialCallback
-        self._again = kind(max_retry=retries)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ExperimentalWarning)
+            self._again = kind(max_retry=retries)
 
     def __call__(self, study: Any, trial: FrozenTrial) -> None:
         trial.user_attrs = {key: trial.user_attrs[key] for key in ("origin", "preset") if key in trial.user_attrs}
@@ -151,6 +155,8 @@ def is_duplicate(study: Any, number: int) -> bool:
     trials = study.get_trials(deepcopy=False)
     own = history(trials[number])
     return bool(own) and any(
-        trial.number < number and history(trial) == own and not str(trial.user_attrs.get(REASON, "")).startswith(DUPLICATE)
+        trial.number < number
+        and history(trial) == own
+        and not str(trial.user_attrs.get(REASON, "")).startswith(DUPLICATE)
         for trial in trials
     )

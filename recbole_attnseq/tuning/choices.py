@@ -49,7 +49,9 @@ def make_pruner(text: str, epochs: int) -> Any:
         UserError: unknown name or argument.
     """
     name, given = _parse("pruner", text)
-    kind = _find("pruner", "nop" if name.lower() == "none" else name, optuna.pruners, optuna.pruners.BasePruner, "Pruner")
+    kind = _find(
+        "pruner", "nop" if name.lower() == "none" else name, optuna.pruners, optuna.pruners.BasePruner, "Pruner"
+    )
     defaults: dict[str, Any] = {}
     if kind in (optuna.pruners.MedianPruner, optuna.pruners.PercentilePruner):
         defaults = {"n_startup_trials": 5, "n_warmup_steps": 5}
@@ -97,7 +99,8 @@ def _build(what: str, kind: Any, arguments: dict[str, Any]) -> Any:
     missing = [
         key
         for key, parameter in accepted.items()
-        if parameter.default is inspect.Parameter.empty and key not in arguments
+        if parameter.default is inspect.Parameter.empty
+        and key not in arguments
         and parameter.kind not in (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
     ]
     if missing:

@@ -37,13 +37,21 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--config_files", nargs="+", default=[], metavar="FILE", help="RecBole's YAML files, later ones win")
     add("--trials", type=int, default=None, help="trials in the whole study (default 30, none with --timeout)")
     add("--timeout", type=float, default=None, metavar="S", help="begin no trial after S seconds")
-    add("--space", default=None, metavar="FILE", help="YAML, or RecBole's hyper.test (default configs/space/MODEL.yaml)")
+    add(
+        "--space", default=None, metavar="FILE", help="YAML, or RecBole's hyper.test (default configs/space/MODEL.yaml)"
+    )
     add("--storage", default=None, metavar="URL", help="see below (default: SQLite in the output folder)")
     add("--study", default=None, metavar="NAME", help="the study's name (default MODEL-DATASET)")
     add("--sampler", default="tpe", help="Optuna's name, NAME:key=value,... for arguments (default tpe)")
     add("--pruner", default="median", help="median, hyperband, wilcoxon (over seeds), none, ... (default median)")
     add("--seeds", type=int, default=3, metavar="K", help="runs of the winner scored on test; 0 for none (default 3)")
-    add("--trial_seeds", type=int, default=None, metavar="K", help="runs of each trial (default 1; wilcoxon: as --seeds)")
+    add(
+        "--trial_seeds",
+        type=int,
+        default=None,
+        metavar="K",
+        help="runs of each trial (default 1; wilcoxon: as --seeds)",
+    )
     add("--gpus", default="", metavar="0,1", help="one worker process on each of these GPUs")
     add("--jobs", type=int, default=1, help="worker processes on the CPU, which share its threads (default 1)")
     add("--output", default=os.path.join("results", "studies"), metavar="DIR", help="default results/studies")

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import logging
 import time
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -65,7 +65,7 @@ def work(
     Raises:
         KeyboardInterrupt: after the running trial has been recorded as interrupted.
     """
-    optuna.logging.set_verbosity(logging.ERROR)
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
     recorded = _Recorded(study, objective)
     while True:
         recover(study, storage, plan.retries, plan.grace)
@@ -92,8 +92,6 @@ def work(
 
 def optuna_housekeeping(study: Any) -> None:
     """Let Optuna fail the trials whose heartbeat has stopped; it does so by itself only before a new trial."""
-    import warnings
-
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
         optuna.storages.fail_stale_trials(study)

@@ -64,7 +64,14 @@ class TuneOptions:
     progress: bool = True
 
     def __post_init__(self) -> None:
-        for key, least in (("trials", 1), ("timeout", 0), ("seeds", 0), ("trial_seeds", 1), ("jobs", 1), ("heartbeat", 1)):
+        for key, least in (
+            ("trials", 1),
+            ("timeout", 0),
+            ("seeds", 0),
+            ("trial_seeds", 1),
+            ("jobs", 1),
+            ("heartbeat", 1),
+        ):
             value = getattr(self, key)
             if value is not None and value < least:
                 raise UserError(f"{key} is {value}; it must be at least {least}.")

@@ -61,7 +61,7 @@ class Progress:
 
 def best_value(study: Any, trials: list[Any]) -> float | None:
     """The best value of the complete trials, or None."""
-    values = [trial.value for trial in trials if trial.state == TrialState.COMPLETE]
+    values: list[float] = [trial.value for trial in trials if trial.state == TrialState.COMPLETE]
     if not values:
         return None
     return max(values) if study.direction == optuna.study.StudyDirection.MAXIMIZE else min(values)

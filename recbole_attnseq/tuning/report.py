@@ -109,7 +109,8 @@ def test_scores(runs: list[Any], number: int) -> dict[str, Any]:
         "sd": {name: statistics.stdev(scores) if len(scores) > 1 else None for name, scores in values.items()},
         "split_hash": sorted({run.user_attrs.get("split_hash", "") for run in runs}),
         "runs": [
-            {"seed": run.params["seed"], "valid": run.user_attrs["valid"], "test": run.user_attrs["test"]} for run in runs
+            {"seed": run.params["seed"], "valid": run.user_attrs["valid"], "test": run.user_attrs["test"]}
+            for run in runs
         ],
     }
 
@@ -155,15 +156,15 @@ def _test_text(runs: list[Any]) -> str:
     for name, mean in scores["mean"].items():
         sd = scores["sd"][name]
         rows.append(f"| {name} | {mean:.4f} | {'' if sd is None else f'{sd:.4f}'} |")
-    return f"The winner on test, once a seed, {len(runs)} seeds ({', '.join(map(str, scores['seeds']))}):\n\n" + "\n".join(
-        rows
+    return (
+        f"The winner on test, once a seed, {len(runs)} seeds ({', '.join(map(str, scores['seeds']))}):\n\n"
+        + "\n".join(rows)
     )
 
 
 def page(study: Any, text: str) -> str:
     """One HTML file with Optuna's own plots; it opens without a network."""
     import plotly.offline
-
     from optuna import visualization as show
 
     plots: list[tuple[str, Callable[[Any], Any]]] = [

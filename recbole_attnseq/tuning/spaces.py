@@ -235,7 +235,9 @@ def _parameter(name: str, spec: Any, source: str) -> Parameter:
     return numeric(where, name, kind, spec, when)
 
 
-def numeric(where: str, name: str, kind: str, spec: Mapping[str, Any], when: Mapping[str, tuple[Any, ...]]) -> Parameter:
+def numeric(
+    where: str, name: str, kind: str, spec: Mapping[str, Any], when: Mapping[str, tuple[Any, ...]]
+) -> Parameter:
     """An int or float parameter, checked.
 
     Raises:

@@ -97,7 +97,13 @@ for _name in _CALLS:
 
 
 def open_storage(
-    url: str, *, heartbeat: int = 20, grace: int = 60, patience: float = 600.0, connect: float = 20.0, on_stale: Any = None
+    url: str,
+    *,
+    heartbeat: int = 20,
+    grace: int = 60,
+    patience: float = 600.0,
+    connect: float = 20.0,
+    on_stale: Any = None,
 ) -> Any:
     """Open, and where need be create, a storage.
 

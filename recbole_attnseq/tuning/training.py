@@ -7,6 +7,7 @@ import gc
 import importlib
 import math
 import tempfile
+import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -65,6 +66,7 @@ def train_once(
         ValueError: the loss or the validation metric is no number.
     """
     train, valid, *rest = loaders
+    warnings.filterwarnings("ignore", category=FutureWarning, module=r"recbole\.")
     init_seed(config["seed"], config["reproducibility"])
     meter = Meter(config["device"], int(config["eval_step"] or 1))
     try:
@@ -145,5 +147,5 @@ def _place(error: BaseException) -> str:
 def free_memory() -> None:
     """Give a finished or failed trial's memory back, so that the next one has all of it."""
     gc.collect()
-    if torch.cuda.is_available() and torch.cuda.is_initialized():
+    if torch.cuda.is_available():
         torch.cuda.empty_cache()

@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 
+import optuna
 import torch
 from optuna.exceptions import StorageInternalError
 
@@ -57,6 +58,7 @@ def open_session(options: TuneOptions, index: int = 0) -> Session:
     Raises:
         UserError: whatever is wrong with the input.
     """
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
     # What costs nothing is checked before the data set is read.
     sampler, pruner = make_sampler(options.sampler, index), make_pruner(options.pruner, 1)
     problem = Problem(options.model, options.dataset, options.files, options.settings, options.space)
@@ -64,7 +66,11 @@ def open_session(options: TuneOptions, index: int = 0) -> Session:
     url = storage_url(options, name)
     pruner = make_pruner(options.pruner, problem.epochs)
     storage = open_storage(
-        url, heartbeat=options.heartbeat, grace=options.grace, patience=options.patience, on_stale=Retry(options.retries)
+        url,
+        heartbeat=options.heartbeat,
+        grace=options.grace,
+        patience=options.patience,
+        on_stale=Retry(options.retries),
     )
     study = open_study(storage, name, problem, sampler=sampler, pruner=pruner)
     # A resumed study must not draw the same random numbers again.
@@ -83,9 +89,7 @@ def run_worker(session: Session, final: bool = True) -> None:
     options, problem = session.options, session.problem
     of_trial, of_winner = seeds_of(options, problem.seed, session.over_seeds)
     with interrupt_on_sigterm(), lost_storage(session):
-        bar = Progress(
-            session.study, options.trials, session.deadline, options.retries, session.name, options.progress
-        )
+        bar = Progress(session.study, options.trials, session.deadline, options.retries, session.name, options.progress)
         try:
             objective = SearchObjective(problem, of_trial, session.over_seeds, bar.note)
             work(session.study, session.storage, objective, session.plan(options.trials), bar.refresh)
@@ -193,7 +197,7 @@ def _start(session: Session, index: int, log: str) -> subprocess.Popen[str]:
 def worker_environment(options: TuneOptions, index: int) -> dict[str, str]:
     """What a worker process sees: its GPU, or its share of the CPU's threads."""
     threads = str(threads_for(options.workers))
-    values = {name: threads for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")}
+    values = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), threads)
     values["CUDA_VISIBLE_DEVICES"] = options.gpus[index] if options.gpus else ""
     return values
 
