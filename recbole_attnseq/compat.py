@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import ast
 import contextlib
+import copy
 import difflib
 import functools
 import importlib.abc
@@ -25,6 +26,7 @@ import os
 import pickle
 import sys
 import types
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -140,6 +142,12 @@ def _barrier_alone(node: ast.AST) -> ast.AST:
     return node
 
 
+def _torch_amp(node: ast.AST) -> ast.AST:
+    if isinstance(node, ast.Call) and _method(node) == "GradScaler":
+        node.func = ast.parse("torch.amp.GradScaler", mode="eval").body
+    return node
+
+
 def _no_anomaly_mode(node: ast.AST) -> ast.AST:
     if isinstance(node, ast.Expr) and ast.unparse(node.value) == "torch.autograd.set_detect_anomaly(True)":
         return ast.Pass()
@@ -158,12 +166,12 @@ def _no_ray(node: ast.AST) -> ast.AST:
 def _in_place(module: Any, name: str, wrap: Callable[[Callable[..., Any]], Callable[..., Any]]) -> None:
     """Let function ``name`` do what ``wrap`` makes of it, under every name that anybody has bound it to already."""
     function: types.FunctionType = vars(module)[name]
-    copy = types.FunctionType(function.__code__, function.__globals__, name, function.__defaults__)
-    copy.__kwdefaults__ = function.__kwdefaults__
-    setattr(module, f"_mended_{name}", wrap(copy))
+    original = types.FunctionType(function.__code__, function.__globals__, name, function.__defaults__)
+    original.__kwdefaults__ = function.__kwdefaults__
+    setattr(module, f"_mended_{name}", wrap(original))
     detour = eval(f"lambda *args, **kwargs: _mended_{name}(*args, **kwargs)")
     function.__code__, function.__defaults__, function.__kwdefaults__ = detour.__code__, None, None
-    function.__wrapped__ = copy  # type: ignore[attr-defined]  # where inspect looks for the signature
+    function.__wrapped__ = original  # type: ignore[attr-defined]  # where inspect looks for the signature
 
 
 def _leave_anomaly_mode(module: Any) -> None:
@@ -286,6 +294,17 @@ def _arrow_loading(module: Any) -> None:
 
     module.Dataset._load_feat = load_feat
     module.Dataset._remap = remap
+
+
+def _read_only_columns(module: Any) -> None:
+    original = module.Dataset._dataframe_to_interaction
+
+    def _dataframe_to_interaction(self: Any, data: Any) -> Any:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message="The given NumPy array is not writable")
+            return original(self, data)
+
+    module.Dataset._dataframe_to_interaction = _dataframe_to_interaction
 
 
 def _lazy_prefixes(module: Any) -> None:
@@ -531,8 +550,12 @@ def _cpu_processes(module: Any) -> None:
     module.Config._init_device = _init_device
 
 
+_OF_PROCESSES = ("world_size", "ip", "port", "nproc", "offset")
+
+
 def _processes_agree(module: Any) -> None:
-    wrapper, init, evaluate = module.DistributedDataParallel, module.Trainer.__init__, module.Trainer.evaluate
+    wrapper, init = module.DistributedDataParallel, module.Trainer.__init__
+    evaluate, save = module.Trainer.evaluate, module.Trainer._save_checkpoint
 
     def distributed(model: Any, device_ids: Sequence[int]) -> Any:
         return wrapper(model, device_ids=device_ids if next(model.parameters()).is_cuda else None)
@@ -549,8 +572,23 @@ def _processes_agree(module: Any) -> None:
             dist.barrier()
         return evaluate(self, *args, **kwargs)
 
+    def _save_checkpoint(self: Any, *args: Any, **kwargs: Any) -> None:
+        config = self.config
+        if config["single_spec"] or config["local_rank"] != 0:
+            save(self, *args, **kwargs)
+            return
+        # Whoever loads the checkpoint is one process again.
+        alone = {key: value for key, value in config.final_config_dict.items() if key not in _OF_PROCESSES}
+        self.config = copy.copy(config)
+        self.config.final_config_dict = {**alone, "single_spec": True, "local_rank": 0}
+        try:
+            save(self, *args, **kwargs)
+        finally:
+            self.config = config
+
     module.DistributedDataParallel = distributed
     module.Trainer.__init__ = __init__
+    module.Trainer._save_checkpoint = _save_checkpoint
     module.Trainer.evaluate = evaluate_together
 
 
@@ -637,6 +675,19 @@ REMEDIES: tuple[Remedy, ...] = (
         "RecBole maps",
         trigger=(".agg(len)",),
         rewrite=_agg_len,
+    ),
+    Remedy(
+        "grad scaler",
+        "torch.cuda.amp.GradScaler warns of its removal in every epoch, since torch 2.4",
+        "RecBole uses torch.amp",
+        trigger=("amp.GradScaler(",),
+        rewrite=_torch_amp,
+    ),
+    Remedy(
+        "read-only columns",
+        "torch warns of columns that pandas 3 marks read-only; they are only ever copied from",
+        "RecBole copies them",
+        patches=(("recbole.data.dataset.dataset", _read_only_columns),),
     ),
     Remedy(
         "anomaly mode",
@@ -744,7 +795,8 @@ REMEDIES: tuple[Remedy, ...] = (
     ),
     Remedy(
         "processes agree",
-        "each process names the checkpoint by its own clock, and may read it before it is written",
+        "each process names the checkpoint by its own clock, and may read it before it is written; it cannot be "
+        "loaded without as many processes",
         "RecBole shares the name and waits",
         patches=(("recbole.trainer.trainer", _processes_agree),),
     ),

@@ -6,6 +6,7 @@ import importlib
 import pickle
 import subprocess
 import sys
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -114,6 +115,26 @@ def _stable_sort() -> None:
     dataset = create_dataset(config_of("Pop", "twice", rm_dup_inter="first"))
     assert len(dataset.inter_feat) == 500
     assert set(dataset.inter_feat["rating"]) == {1}
+
+
+@probe("grad scaler")
+def _grad_scaler() -> None:
+    trainer = trainer_of("BPR")
+    train = loaders_of(trainer.config)[0]
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        trainer._train_epoch(train, 0)
+
+
+@probe("read-only columns")
+def _read_only_columns() -> None:
+    torch.set_warn_always(True)  # else torch warns once a process
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", UserWarning)
+            loaders_of(config_of("BPR"))
+    finally:
+        torch.set_warn_always(False)
 
 
 @probe("anomaly mode")
@@ -316,6 +337,7 @@ ALONE = {"local_rank": 0, "world_size": 1, "nproc": 1, "offset": 0, "ip": "127.0
 # Where the stack is older than the fault, RecBole holds up without the remedy too.
 OLD_ENOUGH = {
     "fillna": int(pd.__version__.split(".")[0]) < 3,
+    "read-only columns": int(pd.__version__.split(".")[0]) < 3,
     "agg(len)": int(pd.__version__.split(".")[0]) < 3,
     "torch.load": tuple(map(int, torch.__version__.split(".")[:2])) < (2, 6),
     "dok_matrix": tuple(map(int, scipy.__version__.split(".")[:2])) < (1, 13),
