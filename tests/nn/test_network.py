@@ -20,9 +20,7 @@ CLOSE = {"rtol": 1e-5, "atol": 1e-6}  # the loss may add up in float32
 
 @pytest.mark.parametrize("similarity", list(SIMILARITIES))
 @pytest.mark.parametrize(("encoder", "attention"), list(itertools.product(CAUSAL, ATTENTIONS)))
-def test_one_pass_over_a_history_equals_every_prefix_by_itself(
-    encoder: str, attention: str, similarity: str
-) -> None:
+def test_one_pass_over_a_history_equals_every_prefix_by_itself(encoder: str, attention: str, similarity: str) -> None:
     part = network(user_encoder=encoder, attention=attention, similarity=similarity, max_length=9)
     items, lengths = histories([4, 1, 9, 6])
     targets = items.flip(0)
@@ -118,3 +116,26 @@ def test_sampled_losses_draw_new_negatives_every_step() -> None:
     with torch.no_grad():
         losses = {float(part.loss(items, packing, packing.last, torch.tensor([1] * 5))) for _ in range(8)}
     assert len(losses) > 1
+
+
+@pytest.mark.parametrize("dense", [False, True], ids=["", "dense"])
+@pytest.mark.parametrize("loss_type", ["softmax", "sampled_softmax"])
+@pytest.mark.parametrize("attention", list(ATTENTIONS))
+@pytest.mark.parametrize("encoder", list(USER_ENCODERS))
+def test_autocast_gives_nearly_the_same_step(encoder: str, attention: str, loss_type: str, dense: bool) -> None:
+    """Layers that autocast narrows meet others that it does not; their numbers must still go together."""
+    part = network(
+        dtype=torch.float32, user_encoder=encoder, attention=attention, loss_type=loss_type, item_dense=dense
+    )
+    items, lengths = histories()
+    packing = Packing(lengths, WINDOW)
+    results = []
+    for enabled in (False, True):
+        torch.manual_seed(0)
+        with torch.autocast("cpu", torch.bfloat16, enabled=enabled):
+            loss = part.loss(items, packing, packing.last, torch.tensor([3, 1, 11, 5, 5]))
+        gradients = torch.autograd.grad(loss, list(part.parameters()))
+        results.append((float(loss.detach()), torch.cat([x.flatten() for x in gradients])))
+    (plain, expected), (narrow, found) = results
+    assert narrow == pytest.approx(plain, rel=0.02)
+    assert float((found - expected).norm() / expected.norm()) < 0.15
