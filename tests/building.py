@@ -68,9 +68,7 @@ def stir(module: nn.Module, seed: int = 0) -> None:
             parameter += noise
 
 
-def network(
-    budget: int = 1 << 20, seed: int = 0, dtype: torch.dtype = torch.float64, **changes: Any
-) -> Network:
+def network(budget: int = 1 << 20, seed: int = 0, dtype: torch.dtype = torch.float64, **changes: Any) -> Network:
     """A tiny stirred network in evaluation mode."""
     torch.manual_seed(seed)
     built = Network(settings(**changes), budget=budget).to(dtype)

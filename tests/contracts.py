@@ -243,16 +243,12 @@ class AttentionContract(PartContract):
         opened = 1 / (1 + torch.exp(-attention.gate))
         return opened * past + (1 - opened) * (states[-1] * candidate).sum()
 
-    def plain_scores(
-        self, attention: Attention, states: Tensor, candidates: Tensor, packing: Packing
-    ) -> Tensor:
+    def plain_scores(self, attention: Attention, states: Tensor, candidates: Tensor, packing: Packing) -> Tensor:
         """Scores (T, K) after every token, one by one."""
         rows = []
         for token in range(len(states)):
             first, end = window_of(token, packing)
-            rows.append(
-                torch.stack([self.plain_score(attention, states[first:end], one) for one in candidates])
-            )
+            rows.append(torch.stack([self.plain_score(attention, states[first:end], one) for one in candidates]))
         return torch.stack(rows)
 
     @pytest.fixture(params=[True, False], ids=["gate", "no gate"])
@@ -282,9 +278,7 @@ class AttentionContract(PartContract):
                 pairs = built.paired(states, candidate.expand_as(states), packing)
                 torch.testing.assert_close(pairs, plain[:, index], **CLOSE)
 
-    def test_a_pair_is_scored_with_its_own_candidate(
-        self, built: Attention, states: Tensor, packing: Packing
-    ) -> None:
+    def test_a_pair_is_scored_with_its_own_candidate(self, built: Attention, states: Tensor, packing: Packing) -> None:
         own = vectors(len(states), seed=2)
         with torch.no_grad():
             pairs = built.paired(states, own, packing)
@@ -481,9 +475,7 @@ class ItemEncoderContract(PartContract):
             embedded = encoder.inputs(items)
             assert embedded.shape == (len(items), 8)
             for token in (0, 5, 20):
-                torch.testing.assert_close(
-                    encoder.inputs(items[token : token + 1])[0], embedded[token], **CLOSE
-                )
+                torch.testing.assert_close(encoder.inputs(items[token : token + 1])[0], embedded[token], **CLOSE)
 
     def test_padding_is_embedded_as_zero_and_never_trained(self) -> None:
         part = self.network().train()
@@ -524,9 +516,7 @@ class SimilarityContract(PartContract):
     def test_the_temperature_divides_scores_where_it_should(self) -> None:
         items, lengths = histories()
         with torch.no_grad():
-            one, half = (
-                self.network(temperature=t).scores(items, Packing(lengths, WINDOW)) for t in (1.0, 0.5)
-            )
+            one, half = (self.network(temperature=t).scores(items, Packing(lengths, WINDOW)) for t in (1.0, 0.5))
         torch.testing.assert_close(half, one * 2 if self.tempered else one, **CLOSE)
 
     def test_zero_vectors_have_a_finite_gradient(self) -> None:
@@ -542,12 +532,7 @@ def untested(classes: list[type]) -> list[str]:
         for one in classes
         if issubclass(one, PartContract) and one.__name__.startswith("Test") and hasattr(one, "name")
     }
-    return [
-        f"{key}: {name}"
-        for key, registry in REGISTRIES.items()
-        for name in registry
-        if (key, name) not in tested
-    ]
+    return [f"{key}: {name}" for key, registry in REGISTRIES.items() for name in registry if (key, name) not in tested]
 
 
 __all__ = [

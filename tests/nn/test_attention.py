@@ -35,9 +35,7 @@ class TestMultiHead(AttentionContract):
         dot.load_state_dict(one.state_dict())
         states, candidates, packing = vectors(9), vectors(3, seed=1), Packing(torch.tensor([4, 5]), 3)
         with torch.no_grad():
-            assert torch.equal(
-                one.shared(states, candidates, packing), dot.shared(states, candidates, packing)
-            )
+            assert torch.equal(one.shared(states, candidates, packing), dot.shared(states, candidates, packing))
 
 
 class TestAdditive(AttentionContract):

@@ -79,10 +79,7 @@ def test_distances_count_steps_back(lengths: list[int], window: int) -> None:
     keys = packing.keys(torch.arange(packing.tokens))
     queries = packing.queries(torch.arange(packing.tokens))
     back = queries[..., None] - keys[:, None]
-    seen = (
-        packing.mask
-        & (torch.arange(packing.blocks * packing.block).view(queries.shape) < packing.tokens)[..., None]
-    )
+    seen = packing.mask & (torch.arange(packing.blocks * packing.block).view(queries.shape) < packing.tokens)[..., None]
     distance = packing.distance.expand_as(seen)
     assert torch.equal(distance[seen], back[seen])
     assert int(distance.max()) < packing.window

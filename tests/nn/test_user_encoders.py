@@ -51,10 +51,7 @@ class TestTransformer(UserEncoderContract):
             query, key, value = block.project(rows).chunk(3, dim=-1)
             for t in range(9):
                 steps = range(max(0, t - 3), t + 1)
-                logits = [
-                    float(query[t] @ key[s]) / math.sqrt(8) + float(block.distance_bias[0, t - s])
-                    for s in steps
-                ]
+                logits = [float(query[t] @ key[s]) / math.sqrt(8) + float(block.distance_bias[0, t - s]) for s in steps]
                 masses = [math.exp(x) for x in logits]
                 mixed = sum(mass / sum(masses) * value[s] for mass, s in zip(masses, steps, strict=True))
                 state = inputs[t] + block.output(mixed)
