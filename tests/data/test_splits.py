@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import argparse
 import dataclasses
 import json
+import re
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from recbole_attnseq.data.split_hash import hash_of_loaders, split_hash
-from recbole_attnseq.data.splits import Split, by_global_time, by_last_days, check_no_leak, write_benchmark
+from recbole_attnseq.data.splits import Split, by_global_time, by_last_days, check_no_leak, command, write_benchmark
 from recbole_attnseq.data.splits.folder import split_folder
 from recbole_attnseq.errors import UserError
 
@@ -261,3 +263,29 @@ def test_a_prepared_folder_is_split(tmp_path: Path) -> None:
     (folder / "x.inter").write_text("user_id:token\titem_id:token\n1\t2\n")
     with pytest.raises(UserError, match="has no column timestamp:float"):
         split_folder(folder, "last-days")
+
+
+def _split(*words: str) -> None:
+    parser = argparse.ArgumentParser()
+    command.add_arguments(parser)
+    command.run(parser.parse_args(words))
+
+
+def test_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = tmp_path / "mine"
+    folder.mkdir()
+    rows = ["user_id:token\titem_id:token\ttimestamp:float", *(f"{n % 3}\t{n % 4}\t{n}" for n in range(30))]
+    (folder / "mine.inter").write_text("\n".join(rows) + "\n")
+    _split(str(folder), "--shares", "6,2,2", "--history", "5")
+    out = capsys.readouterr().out
+    # 18 rows of training, less the first of each user, which has no history.
+    assert re.match(r"mine: global-time: 15 train, 6 valid, 6 test; split hash [0-9a-f]{16}\n", out)
+    assert (folder / "mine.test.inter").read_text().split("\n")[-2] == "2\t1\t29\t2 1 0 3 2"
+    for words, message in (
+        ([str(tmp_path / "nothing")], "no such file; make it with `attnseq prepare`"),
+        ([str(folder), "--shares", "1,x,2"], "are not numbers"),
+        ([str(folder), "--history", "-1"], "--history must not be negative"),
+        ([str(folder), "--by", "last-days", "--shares", "9,9"], "the train part of the split is empty"),
+    ):
+        with pytest.raises(UserError, match=message):
+            _split(*words)

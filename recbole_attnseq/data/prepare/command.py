@@ -17,7 +17,6 @@ from recbole_attnseq.data.prepare.generic import prepare_files
 from recbole_attnseq.data.prepare.pipeline import Prepared, prepare
 from recbole_attnseq.data.prepare.report import table
 from recbole_attnseq.data.prepare.source import Interactions, Side, Source, Table
-from recbole_attnseq.data.splits.folder import KINDS, split_folder
 from recbole_attnseq.errors import UserError, unknown_name
 
 RAW_FOLDER = Path("datasets/raw")
@@ -46,10 +45,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     filters.add_argument("--drop-repeats", action="store_true", help="of consecutive repeats keep the first")
     filters.add_argument("--duplicates", choices=("keep", "drop"), help="rows alike in user, item, time and behaviour")
     filters.add_argument("--session-gap", type=float, metavar="SECONDS", help="silence that begins a new session_id")
-    splits = parser.add_argument_group("splits by the clock, beside RecBole's own")
-    splits.add_argument("--split", choices=KINDS, help="also write benchmark files of this split")
-    splits.add_argument("--shares", metavar="A,B[,C]", help="three ratios; or days of test and validation")
-    splits.add_argument("--history", type=int, default=50, metavar="L", help="items in the history of a row (0: none)")
     generic = parser.add_argument_group(f"columns of '{GENERIC}'")
     for name in _COLUMNS:
         generic.add_argument(f"--{name}", metavar="COLUMN", help=f"column of the {name}")
@@ -71,7 +66,6 @@ def run(args: argparse.Namespace) -> None:
         UserError: an unknown name or option, bad input, an existing folder.
     """
     options = _options(args)
-    shares = _shares(args)
     out = _out(args)
     progress = not args.quiet and sys.stderr.isatty()
     if args.name == GENERIC:
@@ -89,10 +83,6 @@ def run(args: argparse.Namespace) -> None:
         raw = Raw(_raw(args, source, progress))
         prepared = prepare(source, raw, out, options, force=args.force, progress=progress)
     print(table(str(prepared.folder), prepared.summary, prepared.report))
-    if args.split:
-        written = split_folder(prepared.folder, args.split, shares, history=args.history)
-        rows = ", ".join(f"{count:,} {part}" for part, count in written.rows.items())
-        print(f"  split         {args.split}: {rows}; hash {written.split_hash}")
 
 
 def _options(args: argparse.Namespace) -> Options:
@@ -106,17 +96,6 @@ def _options(args: argparse.Namespace) -> Options:
         user_min=core if args.min_user is None else args.min_user,
         item_min=core if args.min_item is None else args.min_item,
     )
-
-
-def _shares(args: argparse.Namespace) -> tuple[float, ...]:
-    if args.history < 0:
-        raise UserError(f"--history must not be negative, it is {args.history}.")
-    if args.shares and not args.split:
-        raise UserError("--shares: say with --split which split they are of.")
-    try:
-        return tuple(float(word) for word in _words(args.shares))
-    except ValueError as error:
-        raise UserError(f"--shares '{args.shares}' are not numbers separated by commas.") from error
 
 
 def _words(text: str | None) -> tuple[str, ...]:

@@ -59,16 +59,6 @@ def test_prepare_by_name_prints_the_table(here: Path, capsys: pytest.CaptureFixt
     }
 
 
-def test_prepare_with_a_split(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    rows = ["u,i,t", *(f"{n % 3},{n % 4},{n}" for n in range(30))]
-    write(here, x__csv=text(*rows))
-    words = "generic --raw x.csv --user u --item i --time t --time-unit ordinal --out datasets/mine --split global-time"
-    _prepare(*words.split(" "), "--shares", "6,2,2", "--history", "5")
-    assert re.search(r"split +global-time: 15 train, 6 valid, 6 test; hash [0-9a-f]{16}\n", capsys.readouterr().out)
-    last = (here / "datasets/mine/mine.test.inter").read_text().split("\n")[-2]
-    assert last == "2\t1\t29\t2 1 0 3 2"
-
-
 def test_prepare_for_recboles_own_path(here: Path) -> None:
     _prepare("ml-100k", "--raw", "ml-100k.zip", "--recbole")
     assert (here / "dataset/ml-100k/ml-100k.inter").exists()
@@ -103,9 +93,6 @@ def test_prepare_generic(here: Path, capsys: pytest.CaptureFixture[str]) -> None
         ("generic --out x --download", "--download: 'generic' has no address"),
         ("ml-100k --raw ml-100k.zip --k-core -1", "must not be negative"),
         ("ml-100k --raw ml-100k.zip --keep-behaviour view", "'ml-100k' has no behaviour"),
-        ("ml-100k --raw ml-100k.zip --shares 1,2", "--shares: say with --split"),
-        ("ml-100k --raw ml-100k.zip --split last-days --shares 1,x", "are not numbers"),
-        ("ml-100k --raw ml-100k.zip --history -1", "--history must not be negative"),
         ("ml-100k --raw ml-100k.zip --encoding klingon", "unknown encoding 'klingon'"),
     ],
 )
