@@ -19,6 +19,7 @@ from recbole_attnseq.nn.settings import NetworkSettings
 torch.set_num_threads(1)
 
 LENGTHS = (1, 7, 3, 12, 5)  # single steps, shorter and longer than the window below
+LONG = (1, 70, 3, 40, 5)  # over several blocks of tokens, wherever those are cut
 WINDOW = 5
 SMALL: dict[str, Any] = {
     "items": 12,

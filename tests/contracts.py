@@ -24,7 +24,7 @@ from recbole_attnseq.nn.packing import Packing
 from recbole_attnseq.nn.similarity import SIMILARITIES, Similarity
 from recbole_attnseq.nn.user_encoders import USER_ENCODERS, UserEncoder
 from recbole_attnseq.registry import Registry
-from tests.building import LENGTHS, WINDOW, histories, network, vectors, window_of
+from tests.building import LENGTHS, LONG, WINDOW, histories, network, vectors, window_of
 
 REGISTRIES: dict[str, Registry[Any]] = {
     "user_encoder": USER_ENCODERS,
@@ -72,7 +72,7 @@ class PartContract:
 
     def test_batch_equals_single(self) -> None:
         part = self.network()
-        items, lengths = histories()
+        items, lengths = histories(LONG)
         with torch.no_grad():
             together = part.scores(items, Packing(lengths, WINDOW))
             for row, history in enumerate(items.split(lengths.tolist())):
@@ -157,8 +157,8 @@ class UserEncoderContract(PartContract):
             assert seen.all()
 
     def test_sequences_never_see_each_other(self) -> None:
-        encoder, packing = self.encoder(n_layers=2), Packing(torch.tensor(LENGTHS), WINDOW)
-        inputs = vectors(sum(LENGTHS))
+        encoder, packing = self.encoder(n_layers=2), Packing(torch.tensor(LONG), WINDOW)
+        inputs = vectors(sum(LONG))
         with torch.no_grad():
             before = encoder(inputs, packing)
             for start, end in zip(packing.starts.tolist(), packing.ends.tolist(), strict=True):
@@ -170,11 +170,11 @@ class UserEncoderContract(PartContract):
                 assert not torch.allclose(after[start:end], before[start:end])
 
     def test_states_of_a_batch_equal_those_of_each_sequence_alone(self) -> None:
-        encoder, lengths = self.encoder(n_layers=2), torch.tensor(LENGTHS)
-        inputs = vectors(sum(LENGTHS))
+        encoder, lengths = self.encoder(n_layers=2), torch.tensor(LONG)
+        inputs = vectors(sum(LONG))
         with torch.no_grad():
-            together = encoder(inputs, Packing(lengths, WINDOW)).split(LENGTHS)
-            for length, part, states in zip(LENGTHS, inputs.split(LENGTHS), together, strict=True):
+            together = encoder(inputs, Packing(lengths, WINDOW)).split(LONG)
+            for length, part, states in zip(LONG, inputs.split(LONG), together, strict=True):
                 alone = encoder(part, Packing(torch.tensor([length]), WINDOW))
                 torch.testing.assert_close(states, alone, **CLOSE)
 
@@ -277,6 +277,17 @@ class AttentionContract(PartContract):
             for index, candidate in enumerate(candidates):
                 pairs = built.paired(states, candidate.expand_as(states), packing)
                 torch.testing.assert_close(pairs, plain[:, index], **CLOSE)
+
+    @pytest.mark.parametrize("window", [WINDOW, 50])
+    def test_every_route_is_the_same_over_many_blocks(self, built: Attention, window: int) -> None:
+        packing = Packing(torch.tensor(LONG), window)
+        states, candidates = vectors(sum(LONG)), vectors(2, seed=1)
+        with torch.no_grad():
+            plain = self.plain_scores(built, states, candidates, packing)
+            torch.testing.assert_close(built.shared(states, candidates, packing), plain, **CLOSE)
+            torch.testing.assert_close(built.final(states, candidates, packing), plain[packing.last], **CLOSE)
+            pairs = built.paired(states, candidates[1].expand_as(states), packing)
+            torch.testing.assert_close(pairs, plain[:, 1], **CLOSE)
 
     def test_a_pair_is_scored_with_its_own_candidate(self, built: Attention, states: Tensor, packing: Packing) -> None:
         own = vectors(len(states), seed=2)

@@ -63,8 +63,8 @@ class NetworkSettings:
             (SIMILARITIES, "similarity"),
             (LOSSES, "loss_type"),
         ):
-            if getattr(self, key) not in registry:  # type: ignore[operator]
-                raise unknown_name(key, getattr(self, key), registry)  # type: ignore[arg-type]
+            if getattr(self, key) not in registry:
+                raise unknown_name(key, getattr(self, key), registry)
         if self.user_activation not in ("none", "relu"):
             raise UserError(f"user_activation is '{self.user_activation}'; choose none or relu.")
         for key in (
