@@ -1,0 +1,1 @@
+"""Preparers: owners' downloads, or any table, into RecBole's atomic files."""

@@ -40,12 +40,14 @@ class Member:
     Args:
         name: path inside the archive or folder, without ``.gz``; what patterns are matched with.
         label: what error messages call it.
+        path: the file on disk that holds it.
         size: bytes as stored, for the progress bar; 0 where not known.
         opener: opens the (decompressed) content.
     """
 
     name: str
     label: str
+    path: Path
     size: int
     opener: Opener
 
@@ -81,6 +83,7 @@ class Raw:
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self.path = Path(path)
+        self._used: set[Path] = set()
         if not self.path.exists():
             raise UserError(f"{self.path}: no such file or folder; give the owner's download with --raw.")
         try:
@@ -104,13 +107,14 @@ class Raw:
             hits = [m for m in self.members if _matches(m.name, pattern)]
             for member in sorted(hits, key=lambda m: m.name):
                 found.setdefault(member.label, member)
+                self._used.add(member.path)
             if first and found:
                 break
         return list(found.values())
 
     def files(self) -> list[Path]:
-        """The files on disk, for checksums."""
-        return [self.path] if self.path.is_file() else sorted(p for p in self.path.rglob("*") if p.is_file())
+        """The files on disk of which something was found, for checksums: a folder may hold much else."""
+        return sorted(self._used)
 
     def describe(self, limit: int = 8) -> str:
         """The names of the first members, for error messages."""
@@ -157,14 +161,14 @@ def _list_file(path: Path, name: str) -> Iterator[Member]:
             raise UserError(f"{path}: this kind of archive cannot be read in place; unpack it and give the folder.")
         return
     if lower.endswith(".zip"):
-        yield from _list_zip(lambda: zipfile.ZipFile(path), str(path), name if path.name != name else "")
+        yield from _list_zip(lambda: zipfile.ZipFile(path), path, str(path))
     elif lower.endswith(_ARCHIVES):
         yield from _list_tar(path)
     else:
-        yield Member(_bare(name), str(path), path.stat().st_size, _opener(lambda: path.open("rb"), name))
+        yield Member(_bare(name), str(path), path, path.stat().st_size, _opener(lambda: path.open("rb"), name))
 
 
-def _list_zip(open_zip: Callable[[], zipfile.ZipFile], label: str, prefix: str) -> Iterator[Member]:
+def _list_zip(open_zip: Callable[[], zipfile.ZipFile], path: Path, label: str) -> Iterator[Member]:
     with open_zip() as archive:
         infos = [info for info in archive.infolist() if not info.is_dir()]
     for info in infos:
@@ -177,10 +181,10 @@ def _list_zip(open_zip: Callable[[], zipfile.ZipFile], label: str, prefix: str) 
 
         if info.filename.lower().endswith(".zip"):
             nested = _nested(stream)
-            yield from _list_zip(nested, inner, info.filename)
+            yield from _list_zip(nested, path, inner)
         else:
             opener = _opener(stream, info.filename)
-            yield Member(_bare(info.filename), inner, info.compress_size, opener)
+            yield Member(_bare(info.filename), inner, path, info.compress_size, opener)
 
 
 def _nested(stream: Callable[[], IO[bytes]]) -> Callable[[], zipfile.ZipFile]:
@@ -220,7 +224,7 @@ def _list_tar(path: Path) -> Iterator[Member]:
                 raise UserError(f"{path}:{info.name}: not a plain file.")
             return _InTar(archive, content, info.size)
 
-        yield Member(_bare(info.name), f"{path}:{info.name}", info.size, _opener(stream, info.name))
+        yield Member(_bare(info.name), f"{path}:{info.name}", path, info.size, _opener(stream, info.name))
 
 
 class _InTar(io.BufferedReader):

@@ -21,6 +21,7 @@ from recbole_attnseq.errors import UserError
 _DAY = 86400.0
 _YEAR_1980 = 315532800.0
 ORDER = "ordinal"
+_UNREAD = "whose time cannot be read"
 
 
 @dataclass(frozen=True)
@@ -112,6 +113,7 @@ class Collector:
         )
         self._past = self._future = self._timed = 0
         self._newest = -np.inf
+        self._unread = ""
         self._counter = 0
 
     def take(self, batch: Batch, form: Interactions, label: str, row: int) -> None:
@@ -147,7 +149,10 @@ class Collector:
         else:
             when, missing = seconds(batch[form.time], form.unit)
             drop("without a time", missing)
-            drop("whose time cannot be read", np.isnan(when))
+            if not self._unread and np.isnan(when).any():
+                bad = np.isnan(when) & ~missing
+                self._unread = str(batch[form.time][int(bad.argmax())]) if bad.any() else ""
+            drop(_UNREAD, np.isnan(when))
             if form.unit != ORDER:
                 self._judge_time(when, good, drop, form, label)
         columns: Columns = {"user": user, "item": item, "time": when}
@@ -217,6 +222,11 @@ class Collector:
         form = self._source.interactions[0]
         if self._timed and self._future > self._timed / 2:
             raise self._wrong_unit(form, self._source.name)
+        if not self._spool.rows and self.report.dropped.get(_UNREAD):
+            raise UserError(
+                f"{self.report.examples[_UNREAD]}: times in '{form.time}' such as {self._unread!r} are not "
+                f"{form.unit}; give --time-unit iso, or the format of the dates such as '%d.%m.%Y %H:%M'."
+            )
         if self._timed and form.unit in ("ms", "us", "ns") and self._newest < _YEAR_1980:
             raise UserError(
                 f"{self._source.name}: times in '{form.time}' lie before 1980 as {form.unit}; give --time-unit s."

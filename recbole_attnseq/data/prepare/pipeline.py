@@ -26,7 +26,7 @@ from recbole_attnseq.data.prepare.filters import (
 from recbole_attnseq.data.prepare.output import write_inter, write_side
 from recbole_attnseq.data.prepare.readers import read
 from recbole_attnseq.data.prepare.report import Report, Summary
-from recbole_attnseq.data.prepare.source import Batch, Interactions, Source
+from recbole_attnseq.data.prepare.source import Batch, Interactions, Source, Table
 from recbole_attnseq.data.prepare.spool import Columns, Spool, by_user
 from recbole_attnseq.errors import UserError
 
@@ -72,7 +72,9 @@ def prepare(
     def feed(collector: Collector) -> None:
         forms = source.interactions
         if source.alternatives:
-            forms = next(((form,) for form in forms if raw.find(form.table.files)), forms[:1])
+            forms = tuple(form for form in forms if raw.find(form.table.files))[:1]
+            if not forms:
+                raise _lacks(source, raw, *(one.table for one in source.interactions))
         for form in forms:
             _feed(collector, form, raw, source, progress)
 
@@ -126,14 +128,16 @@ def _feed(collector: Collector, form: Interactions, raw: Raw, source: Source, pr
         if form.table.optional:
             report.note(f"no {' or '.join(form.table.files)} in the download")
             return
-        raise UserError(
-            f"{raw.path}: no archive of '{source.name}': it lacks {' or '.join(form.table.files)}; it "
-            f"holds {raw.describe()}."
-        )
+        raise _lacks(source, raw, form.table)
     for member in members:
         with _bar(member, progress) as tick:
             batches = read(form.table, member, raw_columns(form), report, tick)
             _take(collector, batches, form, member.label)
+
+
+def _lacks(source: Source, raw: Raw, *tables: Table) -> UserError:
+    patterns = " or ".join(pattern for table in tables for pattern in table.files)
+    return UserError(f"{raw.path}: no archive of '{source.name}': it lacks {patterns}; it holds {raw.describe()}.")
 
 
 def _take(collector: Collector, batches: Iterable[Batch], form: Interactions, label: str) -> None:

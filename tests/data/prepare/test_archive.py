@@ -86,6 +86,11 @@ def test_wrong_archive_says_what_it_holds(tmp_path: Path) -> None:
         made("ml-1m", path, tmp_path / "out")
 
 
+def test_all_alternatives_are_named(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"lacks sessions\.idomaar or events\.idomaar; it holds x\.csv\.$"):
+        made("30music", write(tmp_path / "raw", x__csv=b"1"), tmp_path / "out")
+
+
 def test_unreadable_kinds(tmp_path: Path) -> None:
     folder = write(tmp_path / "f", yoochoose__7z=b"7z", plain__zip=b"this is no zip")
     with pytest.raises(UserError, match="cannot be read in place; unpack it"):

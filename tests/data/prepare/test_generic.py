@@ -206,6 +206,11 @@ def test_times_of_the_wrong_unit(tmp_path: Path) -> None:
     seconds = write(tmp_path / "s", x__csv=text("user,item,time", "a,b,1500000000"))
     with pytest.raises(UserError, match=r"lie before 1980 as ms; give --time-unit s\.$"):
         _generic(seconds, tmp_path, time_unit="ms")
+    dates = write(tmp_path / "d", x__csv=text("user,item,time", "a,b,2020-01-01"))
+    with pytest.raises(
+        UserError, match=r"row 1: times in 'time' such as '2020-01-01' are not s; give --time-unit iso"
+    ):
+        _generic(dates, tmp_path, time_unit="s")
     with pytest.raises(UserError, match="unknown time unit 'weeks'"):
         _generic(seconds, tmp_path, time_unit="weeks")
     ordinal = write(tmp_path / "o", x__csv=text("user,item,time", "a,b,1"))
@@ -331,3 +336,5 @@ def test_record_tells_how_it_was_made(tmp_path: Path) -> None:
     assert record["counts"]["interactions"] == 3
     assert record["counts"]["density"] == 3 / 4
     assert record["files"] == {"mine.inter": sha256(prepared.folder / "mine.inter")}
+    write(tmp_path / "raw", unrelated__bin=b"x")
+    assert set(_generic(tmp_path / "raw", tmp_path, files=("*.csv",)).record["archive"]) == {"x.csv"}
