@@ -8,6 +8,7 @@ from the trials' own records, so that it does not matter when a worker dies.
 
 from __future__ import annotations
 
+import copy
 import datetime
 import os
 import socket
@@ -106,6 +107,7 @@ class Retry:
             self._again = kind(max_retry=retries)
 
     def __call__(self, study: Any, trial: FrozenTrial) -> None:
+        trial = copy.deepcopy(trial)  # storages hand out their own records, and Optuna's callback writes into them
         trial.user_attrs = {key: trial.user_attrs[key] for key in ("origin", "preset") if key in trial.user_attrs}
         self._again(study, trial)
 

@@ -105,7 +105,8 @@ def _build(what: str, kind: Any, arguments: dict[str, Any]) -> Any:
     ]
     if missing:
         raise UserError(
-            f"{what} {kind.__name__} needs {', '.join(missing)}; write {kind.__name__}:{missing[0]}=VALUE, or take another."
+            f"{what} {kind.__name__} needs {', '.join(missing)}; write {kind.__name__}:{missing[0]}=VALUE, or take "
+            "another."
         )
     try:
         with warnings.catch_warnings():

@@ -50,8 +50,8 @@ def write_report(folder: str, study: Any, problem: Problem, storage: Any) -> str
         _write(folder, "study.html", page(study, text))
     except OSError as error:
         raise UserError(
-            f"the results cannot be written to {folder} ({error.strerror or error}). The study itself is safe; make room "
-            "and start the same command again: only the report is left to do."
+            f"the results cannot be written to {folder} ({error.strerror or error}). The study itself is safe; "
+            "make room and start the same command again: only the report is left to do."
         ) from error
     return text
 

@@ -1,0 +1,50 @@
+"""Every space that comes with the project fits its model."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+from pathlib import Path
+
+import optuna
+import pytest
+
+from recbole_attnseq.nn.settings import NetworkSettings
+from recbole_attnseq.tuning.problem import Problem
+
+FOLDER = Path(__file__).parents[2] / "configs" / "space"
+MODELS = sorted(path.stem for path in FOLDER.glob("*.yaml"))
+
+
+def test_the_leaderboards_models_have_one():
+    wanted = "AttnSeq GRU4Rec SASRec BERT4Rec NARM BPR LightGCN ItemKNN FPMC STAMP Caser CORE LightSANs SASRecF GRU4RecF"
+    assert set(wanted.split()) <= set(MODELS)
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_keys_are_the_models_and_defaults_come_first(model, data_path):
+    problem = Problem(model, "cycle", (), {"data_path": data_path}, str(FOLDER / f"{model}.yaml"))
+    (origin, defaults), *published = problem.presets()
+    assert origin == "defaults"
+    assert defaults
+    for parameter in problem.space.parameters:
+        if parameter.active(problem.base):
+            assert parameter.contains(problem.base[parameter.name], problem.base), parameter.name
+    for name, preset in published:
+        assert {**problem.base, **preset} != problem.base, name
+        trial = optuna.create_study().ask()
+        assert problem.space.sample(trial, problem.base, preset).items() >= preset.items()
+
+
+def test_whatever_is_drawn_for_attnseq_is_a_network(data_path):
+    problem = Problem("AttnSeq", "cycle", (), {"data_path": data_path}, str(FOLDER / "AttnSeq.yaml"))
+    keys = {field.name for field in fields(NetworkSettings)}
+    study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=3))
+    seen = set()
+    for _ in range(200):
+        drawn = problem.space.sample(study.ask(), problem.base)
+        settings = {**problem.base, **drawn, "items": 5000, "max_length": 50}
+        NetworkSettings(**{key: settings[key] for key in keys})
+        seen.add((drawn["user_encoder"], drawn["attention"], drawn["loss_type"]))
+        assert ("n_heads" in drawn) == (drawn["user_encoder"] == "transformer")
+        assert ("num_negatives" in drawn) == (drawn["loss_type"] != "softmax")
+    assert len(seen) > 30
