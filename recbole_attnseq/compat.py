@@ -420,16 +420,17 @@ class _PatientLog(logging.FileHandler):
         else:
             self.waiting.append(record)
 
-    def release(self) -> None:
+    def begin(self) -> None:
         """Write what waits, and everything later at once."""
         waiting, self.waiting = self.waiting or [], None
         os.makedirs(os.path.dirname(self.baseFilename), exist_ok=True)
+        self.stream = self._open()
         for record in waiting:
             super().emit(record)
 
     def close(self) -> None:
         if self.waiting:
-            self.release()
+            self.begin()
         super().close()
 
 
@@ -455,7 +456,7 @@ def _release_log(module: Any) -> None:
 
     def __init__(self: Any, config: Any, model: Any) -> None:
         for log in _logs():
-            log.release()
+            log.begin()
         init(self, config, model)
         RUN_FACTS["checkpoint"] = self.saved_model_file
 
@@ -608,6 +609,23 @@ def _children_import_us(module: Any) -> None:
     from recbole_attnseq.launch import run_child
 
     module.run_recboles = run_child
+
+
+def _known_valid_metric(module: Any) -> None:
+    original = module.Config._set_default_parameters
+
+    def _set_default_parameters(self: Any) -> None:
+        original(self)
+        final = self.final_config_dict
+        names = [str(name).lower() for name in final["metrics"]]
+        computed = {*names, *(f"{name}@{k}" for name in names for k in final["topk"])}
+        if final["eval_step"] > 0 and str(final["valid_metric"]).lower() not in computed:
+            raise UserError(
+                f"valid_metric is {final['valid_metric']}, but metrics {final['metrics']} at topk {final['topk']} do "
+                "not give it: add it to them, or choose one of theirs."
+            )
+
+    module.Config._set_default_parameters = _set_default_parameters
 
 
 def _tune_on_validation(module: Any) -> None:
@@ -774,6 +792,12 @@ REMEDIES: tuple[Remedy, ...] = (
         "configuration strings go through eval, which runs whatever they say",
         "RecBole parses literals",
         patches=((_CONFIG, _literals_only),),
+    ),
+    Remedy(
+        "valid metric",
+        "a valid_metric that metrics and topk do not compute fails after the first epoch, with a bare KeyError",
+        "RecBole checks it with the configuration",
+        patches=((_CONFIG, _known_valid_metric),),
     ),
     Remedy(
         "lazy prefixes",

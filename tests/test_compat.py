@@ -71,7 +71,7 @@ def _numpy_aliases() -> None:
     from recbole.evaluator.metrics import MAP
 
     before = set(vars(np))
-    config = config_of("Pop", metrics=["MAP", "Recall"])
+    config = config_of("Pop", metrics=["MAP", "Recall"], valid_metric="MAP@10")
     positions = np.array([[True, False], [False, True]])
     assert MAP(config).metric_info(positions, np.array([1, 1])).tolist() == [[1, 1], [0, 0.5]]
     assert set(vars(np)) == before
@@ -276,6 +276,14 @@ def _literals_only() -> None:
     assert (config["sum"], config["list"], config["flag"], config["word"]) == (6, [1, 2], True, "max")
 
 
+@probe("valid metric")
+def _valid_metric() -> None:
+    refused(lambda: config_of("Pop", topk=[5]), "valid_metric is MRR@10", "topk [5]")
+    refused(lambda: config_of("Pop", metrics="NDCG"), "valid_metric is MRR@10", "['NDCG']")
+    assert config_of("Pop", topk=5, metrics="Hit", valid_metric="hit@5")["topk"] == [5]
+    assert config_of("Pop", metrics=["GAUC"], valid_metric="GAUC")["valid_metric"] == "GAUC"
+
+
 @probe("lazy prefixes")
 def _lazy_prefixes() -> None:
     from recbole_attnseq.data.prefixes import PrefixInteraction
@@ -310,6 +318,18 @@ def _processes_agree() -> None:
         assert Path(trainer.saved_model_file).parent == Path("saved")
     finally:
         dist.destroy_process_group()
+
+
+@probe("collector")
+def _collector() -> None:
+    metrics = ["ItemCoverage", "AveragePopularity", "GiniIndex", "ShannonEntropy", "TailPercentage", "Recall"]
+    trainer = trainer_of("Pop", metrics=metrics, valid_metric="Recall@10")
+    train, _, test = loaders_of(trainer.config)
+    trainer.fit(train, saved=False)
+    result = trainer.evaluate(test, load_best_model=False)
+    assert 10 / 30 <= result["itemcoverage@10"] <= 1  # one list of ten covers a third, whatever it is
+    assert 0 < result["averagepopularity@10"] < len(train._dataset.inter_feat)
+    assert len(result) == len(metrics)
 
 
 @probe("spawned children")

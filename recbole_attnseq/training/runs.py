@@ -85,19 +85,13 @@ def read_checkpoint(path: str | os.PathLike[str]) -> dict[str, Any]:
             f"checkpoint {path} cannot be read: it is truncated, or none. Copy it again, or train anew."
         ) from error
     except (ImportError, AttributeError) as error:
-        raise UserError(
-            f"checkpoint {path} needs code that is missing here ({error}); install it."
-        ) from error
+        raise UserError(f"checkpoint {path} needs code that is missing here ({error}); install it.") from error
     if not isinstance(state, dict) or not {"config", "state_dict"} <= state.keys():
-        raise UserError(
-            f"checkpoint {path} was not written by RecBole's trainer; choose one of its files in saved/."
-        )
+        raise UserError(f"checkpoint {path} was not written by RecBole's trainer; choose one of its files in saved/.")
     return state
 
 
-def load_run(
-    checkpoint: str | os.PathLike[str], model: str | None = None
-) -> tuple[Any, Any, Any, Any, Any, Any]:
+def load_run(checkpoint: str | os.PathLike[str], model: str | None = None) -> tuple[Any, Any, Any, Any, Any, Any]:
     """RecBole's ``load_data_and_model``, with errors in one line each.
 
     Args:
@@ -115,9 +109,7 @@ def load_run(
     state = read_checkpoint(checkpoint)
     config = state["config"]
     if model is not None and config["model"] != model:
-        raise UserError(
-            f"checkpoint {checkpoint} holds a {config['model']}, not a {model}; choose one of {model}'s."
-        )
+        raise UserError(f"checkpoint {checkpoint} holds a {config['model']}, not a {model}; choose one of {model}'s.")
     check_model(config["model"])
     check_dataset(config["dataset"], os.path.dirname(os.path.normpath(config["data_path"])))
     before = config["split_hash"]

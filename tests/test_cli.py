@@ -1,0 +1,253 @@
+"""The command line as a person meets it: what it prints, and one line and exit code 2 for every bad input."""
+
+from __future__ import annotations
+
+import logging
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import pytest
+import torch
+
+from recbole_attnseq import cli
+from recbole_attnseq.errors import UserError
+from tests.atomic_files import write_interactions, write_table, write_tiny
+
+pytestmark = pytest.mark.filterwarnings("ignore")
+
+FAST = [
+    "--load_col=None", "--epochs=1", "--n_layers=1", "--hidden_size=16", "--inner_size=16", "--use_gpu=False",
+    "--show_progress=False", "--state=WARNING",
+]  # fmt: skip
+
+
+@pytest.fixture
+def attnseq(workdir: Path, capsys: pytest.CaptureFixture[str]) -> Callable[..., tuple[int, str, str]]:
+    """Run a command in this process: exit code, what it printed, and what it complained of."""
+
+    def run(*arguments: str) -> tuple[int, str, str]:
+        root = logging.getLogger()
+        others, root.handlers = root.handlers, []  # RecBole attaches its own only where there are none
+        try:
+            code = cli.main(arguments)
+        except SystemExit as stop:
+            code = int(stop.code or 0)
+        finally:
+            for handler in root.handlers:
+                handler.close()
+            root.handlers = others
+        printed = capsys.readouterr()
+        return code, printed.out, printed.err
+
+    return run
+
+
+class TestHelp:
+    def test_of_the_program(self, attnseq: Callable[..., tuple[int, str, str]]) -> None:
+        code, out, _ = attnseq("--help")
+        assert code == 0
+        for word in (
+            "usage: attnseq",
+            "train and test any RecBole model",
+            "attnseq run --model=AttnSeq --dataset=ml-100k",
+        ):
+            assert word in out
+
+    def test_of_run(self, attnseq: Callable[..., tuple[int, str, str]]) -> None:
+        code, out, _ = attnseq("run", "--help")
+        assert code == 0
+        for word in ("--model", "--dataset", "--config_files", "--nproc", "--learning_rate=0.002"):
+            assert word in out
+
+    def test_every_command_has_one(self, attnseq: Callable[..., tuple[int, str, str]]) -> None:
+        for name in cli._available():
+            code, out, err = attnseq(name, "--help")
+            assert (code, err) == (0, "")
+            assert f"usage: attnseq {name}" in out
+
+    def test_without_a_command(self, attnseq: Callable[..., tuple[int, str, str]]) -> None:
+        code, _, err = attnseq()
+        assert code == 2
+        assert "COMMAND" in err
+
+
+class TestRun:
+    def test_trains_and_prints_results_split_and_checkpoint(self, attnseq: Callable[..., tuple[int, str, str]]) -> None:
+        write_tiny(Path("dataset"))
+        code, out, _ = attnseq("run", "--dataset=tiny", "--metrics=['NDCG','F1']", "--topk", "[5]", *FAST,
+                               "--valid_metric=NDCG@5")  # fmt: skip
+        assert code == 0
+        valid, test, split, checkpoint = out.strip().splitlines()[-4:]
+        assert valid.startswith("valid: ndcg@5 0.")
+        assert "f1@5 0." in test
+        assert len(split.removeprefix("split hash: ")) == 16
+        stored = torch.load(checkpoint.removeprefix("checkpoint: "), weights_only=False)["config"]
+        assert (stored["model"], stored["dataset"], stored["hidden_size"]) == ("AttnSeq", "tiny", 16)
+        assert stored["split_hash"] == split.removeprefix("split hash: ")
+        assert list(Path("log/AttnSeq").glob("*.log"))
+
+    def test_takes_model_dataset_and_settings_from_files(self, attnseq: Callable[..., tuple[int, str, str]]) -> None:
+        write_tiny(Path("dataset"))
+        Path("a.yaml").write_text("model: Pop\ndataset: tiny\nload_col: ~\ntopk: [5]\nvalid_metric: Recall@4\n")
+        Path("b.yaml").write_text("topk: [3, 4]\nepochs: 1\nshow_progress: False\n")
+        code, out, _ = attnseq("run", "--config_files", "a.yaml", "b.yaml")
+        assert code == 0
+        assert "ndcg@3" in out
+        assert "Pop-" in out
+        code, out, _ = attnseq("run", "--config_files=b.yaml,a.yaml", "--topk=[4]")
+        assert code == 0
+        assert "ndcg@4" in out
+
+    def test_as_a_program(self, workdir: Path) -> None:
+        """The console's own view: a refused run writes one line to stderr, none to stdout, and no file."""
+        command = [sys.executable, "-m", "recbole_attnseq.cli", "run", "--dataset=nowhere"]
+        ran = subprocess.run(command, capture_output=True, text=True, check=False)
+        assert (ran.returncode, ran.stdout) == (2, "")
+        assert ran.stderr.startswith("attnseq: error: data set 'nowhere'")
+        assert len(ran.stderr.splitlines()) == 1
+        assert list(workdir.iterdir()) == []
+
+
+GOOD = [(f"u{u}", f"i{(u + t) % 9}", 100 + t) for u in range(8) for t in range(6)]
+
+
+def corrupt(line: int, text: str) -> None:
+    """Put ``text`` in place of one line of data set 'bad'."""
+    path = write_interactions(Path("dataset"), "bad", GOOD)
+    lines = path.read_text().splitlines()
+    lines[line - 1] = text
+    path.write_text("\n".join(lines) + "\n")
+
+
+def few_interactions(each: int) -> None:
+    write_interactions(Path("dataset"), "bad", [(f"u{u}", f"i{u + t}", t) for u in range(9) for t in range(each)])
+
+
+def no_times() -> None:
+    write_table(Path("dataset/bad/bad.inter"), "user_id:token item_id:token", [row[:2] for row in GOOD])
+
+
+def bad_items() -> None:
+    write_interactions(Path("dataset"), "bad", GOOD)
+    write_table(Path("dataset/bad/bad.item"), "item_id:token price:float", [("i0", 1), ("i1", "cheap")])
+
+
+def text_file(name: str, text: str) -> Callable[[], None]:
+    return lambda: Path(name).write_text(text) and None
+
+
+BAD_FILES: dict[str, tuple[Callable[[], object], Sequence[str]]] = {
+    "no folder": (lambda: None, ("'bad'", "dataset/bad", "data_path")),
+    "empty folder": (lambda: Path("dataset/bad").mkdir(parents=True), ("dataset/bad/bad.inter",)),
+    "empty file": (
+        lambda: write_table(Path("dataset/bad/bad.inter"), "", []).write_text(""),
+        ("bad.inter:1:", "header"),
+    ),
+    "header only": (lambda: write_interactions(Path("dataset"), "bad", []), ("bad.inter", "no rows")),
+    "no header": (lambda: corrupt(1, "u1\ti1\t5"), ("bad.inter:1:", "header", "user_id:token")),
+    "unknown type": (lambda: corrupt(1, "user_id:token\titem_id:word\ttimestamp:float"), ("bad.inter:1:", "word")),
+    "a column too few": (lambda: corrupt(7, "u1\ti1"), ("bad.inter:7:", "2 columns", "3")),
+    "a column too many": (lambda: corrupt(20, "u1\ti1\t5\t6"), ("bad.inter:20:", "4 columns", "3")),
+    "a time that is no number": (lambda: corrupt(11, "u1\ti1\tnoon"), ("bad.inter:11:", "'noon'", "timestamp")),
+    "a feature that is no number": (bad_items, ("bad.item:3:", "'cheap'", "price")),
+    "no times": (no_times, ("bad.inter", "timestamp", "TIME_FIELD")),
+    "single interactions": (lambda: few_interactions(1), ("bad.inter", "single interaction", "two or more")),
+    "nothing to test on": (lambda: few_interactions(2), ("bad.inter", "three interactions")),
+}
+
+
+def assert_refused(answer: tuple[int, str, str], words: Sequence[str]) -> None:
+    code, out, err = answer
+    assert (code, out) == (2, "")
+    assert err.startswith("attnseq: error: ")
+    assert len(err.splitlines()) == 1
+    for word in words:
+        assert word in err
+    left = {path.name for path in Path().iterdir()} - {"dataset", "my.yaml"}
+    assert left == set(), f"a refused run left {left}"
+
+
+@pytest.mark.parametrize("case", BAD_FILES)
+def test_bad_data(case: str, attnseq: Callable[..., tuple[int, str, str]]) -> None:
+    make, words = BAD_FILES[case]
+    make()
+    assert_refused(attnseq("run", "--dataset=bad", *FAST), words)
+
+
+BAD_SETTINGS: dict[str, tuple[Sequence[str], Sequence[str]]] = {
+    "unknown model": (["--model=SASRek"], ["'SASRek'", "'SASRec'"]),
+    "model that nothing resembles": (["--model=Qqqqq"], ["'Qqqqq'", "Known: "]),
+    "unknown encoder": (["--user_encoder=lsmt"], ["'lsmt'", "'lstm'"]),
+    "unknown item encoder": (["--item_encoder=word"], ["'word'", "Known: "]),
+    "unknown attention": (["--attention=aditive"], ["'aditive'", "'additive'"]),
+    "unknown loss": (["--loss_type=bcee"], ["'bcee'", "'bce'"]),
+    "unknown similarity": (["--similarity=cosin"], ["'cosin'", "'cosine'"]),
+    "heads that do not divide": (["--n_heads=3"], ["n_heads is 3", "hidden_size 16"]),
+    "attention heads that do not divide": (["--attention=multihead", "--attention_heads=5"], ["attention_heads is 5"]),
+    "a sample as large as all": (["--loss_type=bce", "--num_negatives=500"], ["num_negatives is 500", "30 items"]),
+    "misspelt key": (["--hiden_size=32"], ["'hiden_size'", "'hidden_size'"]),
+    "no number": (["--learning_rate=fast"], ["learning_rate is 'fast'"]),
+    "key without value": (["--learning_rate"], ["--learning_rate has no value"]),
+    "stray word": (["tiny"], ["'tiny'", "--key=value"]),
+    "key twice": (["--seed=1", "--seed=2"], ["--seed is given twice"]),
+    "unknown metric": (["--metrics=['Recal']"], ["Recal"]),
+    "a metric to select by that is not computed": (["--topk=[5]"], ["valid_metric is NDCG@10", "topk [5]"]),
+    "unknown mode": (["--eval_args={'mode': 'half'}"], ["half"]),
+    "unordered": (["--eval_args={'order': 'RO'}"], ["TO"]),
+    "missing file": (["--config_files=none.yaml"], ["none.yaml", "does not exist"]),
+    "broken file": (["--config_files=my.yaml"], ["my.yaml:3", "not valid YAML"]),
+    "no processes": (["--nproc=0"], ["--nproc is 0"]),
+    "no data set": (["--dataset="], ["no data set named"]),
+}
+
+
+@pytest.mark.parametrize("case", BAD_SETTINGS)
+def test_bad_settings(case: str, attnseq: Callable[..., tuple[int, str, str]]) -> None:
+    write_tiny(Path("dataset"))
+    Path("my.yaml").write_text("epochs: 1\ntopk: [5\n")
+    arguments, words = BAD_SETTINGS[case]
+    assert_refused(attnseq("run", *([] if case == "no data set" else ["--dataset=tiny"]), *FAST, *arguments), words)
+
+
+def test_bad_data_with_two_processes(attnseq: Callable[..., tuple[int, str, str]]) -> None:
+    corrupt(11, "u1\ti1\tnoon")
+    assert_refused(attnseq("run", "--dataset=bad", "--nproc=2", *FAST), ["bad.inter:11:", "'noon'"])
+
+
+def test_a_fault_of_ours_keeps_its_trace(
+    attnseq: Callable[..., tuple[int, str, str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Only bad input is put in one line; a bug must not look like one."""
+    write_tiny(Path("dataset"))
+    monkeypatch.setattr("recbole_attnseq.model.AttnSeq.pack", lambda *_: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        attnseq("run", "--dataset=tiny", *FAST)
+
+
+class TestFlags:
+    @pytest.mark.parametrize(
+        ("flags", "settings"),
+        [
+            (["--a=1", "--b", "x"], {"a": "1", "b": "x"}),
+            (["--a=k=v"], {"a": "k=v"}),
+            (["--a=1", "--a=1"], {"a": "1"}),
+            (["--a="], {"a": ""}),
+            (["--shift", "-3"], {"shift": "-3"}),
+        ],
+    )
+    def test_are_read(self, flags: list[str], settings: dict[str, str]) -> None:
+        assert cli.settings_of(flags) == settings
+
+    @pytest.mark.parametrize("flags", [["--a"], ["--a", "--b=1"], ["word"], ["--"], ["-a=1"], ["--a=1", "--a=2"]])
+    def test_are_refused(self, flags: list[str]) -> None:
+        with pytest.raises(UserError):
+            cli.settings_of(flags)
+
+
+def test_only_the_command_line_reads_argv() -> None:
+    """RecBole's Config reads it too, which compat holds clean; nothing else may."""
+    package = Path(cli.__file__).parent
+    readers = {path.name for path in package.rglob("*.py") if "sys.argv" in path.read_text(encoding="utf-8")}
+    assert readers == {"cli.py", "compat.py"}
