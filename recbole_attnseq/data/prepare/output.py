@@ -136,12 +136,16 @@ def write_side(
         specs = {name: spec for name, spec in specs.items() if any(row.get(name) for row in rows.values())}
         if not specs:
             continue
-        table_rows = {vocabulary.names[c]: [rows[c].get(name, "") for name in specs] for c in sorted(rows)}
+        # Every id gets a row, an empty one if need be: RecBole drops interactions whose item the file lacks.
+        table_rows = {
+            vocabulary.names[code]: [rows.get(code, {}).get(name, "") for name in specs]
+            for code in np.flatnonzero(kept).tolist()
+        }
         name = f"{stem}.{kind}"
         files[name] = write_table(folder / name, [f"{kind}_id:token", *specs.values()], table_rows)
         lacking = int(kept.sum()) - len(rows)
         if lacking:
-            report.note(f"{lacking:,} {kind}s have no row in the {kind} file")
+            report.note(f"{lacking:,} {kind}s have no fields in the {kind} file")
     if source.extra is not None:
         names = _names(data.items, kept_items)
         for name in source.extra(raw, names, folder, stem):

@@ -126,7 +126,7 @@ def test_retailrocket(tmp_path: Path) -> None:
         "158090\t1\t1433222276.276\ttransaction",
     ]
     # The later snapshot gives the category, though it stands first in the file.
-    assert lines(prepared, "item") == ["item_id:token\tcategory:token", "1\t1338"]
+    assert lines(prepared, "item") == ["item_id:token\tcategory:token", "355908\t", "1\t1338"]
     views = made("retailrocket", path, tmp_path, behaviours=("view",))
     assert views.summary.interactions == 1
     assert views.report.dropped == {"of another behaviour than view": 2}
@@ -163,6 +163,7 @@ def test_diginetica_time_of_day_decides(tmp_path: Path) -> None:
     assert lines(prepared, "item") == [
         "item_id:token\tcategory:token\tprice_log2:float\tname:token_seq",
         "81766\t1096\t10.5\t4875 776",
+        *(f"{item}\t\t\t" for item in ("31331", "32118")),
     ]
     everything = made("diginetica", raw, tmp_path, behaviours=("all",))
     assert everything.summary.interactions == 5

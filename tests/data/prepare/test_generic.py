@@ -207,9 +207,7 @@ def test_times_of_the_wrong_unit(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"lie before 1980 as ms; give --time-unit s\.$"):
         _generic(seconds, tmp_path, time_unit="ms")
     dates = write(tmp_path / "d", x__csv=text("user,item,time", "a,b,2020-01-01"))
-    with pytest.raises(
-        UserError, match=r"row 1: times in 'time' such as '2020-01-01' are not s; give --time-unit iso"
-    ):
+    with pytest.raises(UserError, match=r"row 1: times in 'time' such as '2020-01-01' are not s; give --time-unit iso"):
         _generic(dates, tmp_path, time_unit="s")
     with pytest.raises(UserError, match="unknown time unit 'weeks'"):
         _generic(seconds, tmp_path, time_unit="weeks")

@@ -57,6 +57,7 @@ def test_mind_history_clicks_and_empty_history(tmp_path: Path) -> None:
         "item_id:token\tcategory:token\tsubcategory:token\ttitle:token_seq\tabstract:token_seq\tentities:token_seq",
         "N1\tnews\tnewsus\tTitle one\tAbstract\tQ30",
         "N2\tsports\tgolf\t'Quoted\" title\t\t",
+        *(f"{item}\t\t\t\t\t" for item in ("N3", "N4", "N5")),
     ]
     assert lines(prepared, "ent") == ["ent_id:token\tent_emb:float_seq", "Q30\t0.1 -0.2 0.3"]
     assert prepared.report.dropped == {"of another behaviour than history, click": 4}
@@ -110,7 +111,7 @@ def test_nemig_order_without_times(tmp_path: Path) -> None:
         ["news_1176", "2", "click"],
         ["news_9", "3", "click"],
     ]
-    assert lines(prepared, "item")[1] == "news_1586\tBiden’s orders\tText\tcourts\tNeutral\tleft\tQ6279"
+    assert lines(prepared, "item")[2] == "news_1586\tBiden’s orders\tText\tcourts\tNeutral\tleft\tQ6279"
     assert prepared.summary.ordinal
     assert entities("[{'WikidataId': 'Q1'}, {\"WikidataId\": \"Q1\"}, {'WikidataId': 'Q22'}]") == "Q1|Q22"
 
