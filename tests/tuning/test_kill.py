@@ -7,10 +7,10 @@ import time
 
 import optuna
 import pytest
-from tests.tuning.fakes import FORK, check_nothing_lost, kill, kill_in_a_trial, open_study, start, worker
 
 from recbole_attnseq.tuning.bookkeeping import REASON, Retry, history, is_dead, recover, tally, this_worker
 from recbole_attnseq.tuning.loop import Plan, work
+from tests.tuning.fakes import FORK, check_nothing_lost, kill, kill_in_a_trial, open_study, start, worker
 
 
 # A lock that a dead worker held on a journal is broken by Optuna after half a minute.

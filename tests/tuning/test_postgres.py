@@ -8,9 +8,9 @@ import pwd
 import shutil
 import subprocess
 import tempfile
-import time
 
 import pytest
+
 from recbole_attnseq.tuning.bookkeeping import history
 from recbole_attnseq.tuning.loop import Plan, work
 from tests.tuning.fakes import check_nothing_lost, kill_in_a_trial, open_study, start

@@ -68,7 +68,9 @@ def test_lists_are_values_like_others():
 
 
 def test_a_preset_is_run_exactly_even_outside_the_range():
-    narrow = space(learning_rate={"type": "float", "low": 0.01, "high": 0.1}, hidden_size={"type": "int", "low": 8, "high": 64})
+    narrow = space(
+        learning_rate={"type": "float", "low": 0.01, "high": 0.1}, hidden_size={"type": "int", "low": 8, "high": 64}
+    )
     preset = {"learning_rate": 0.5, "hidden_size": 32, "item_dense": True}
     study = optuna.create_study()
     study.enqueue_trial(narrow.enqueued(preset, BASE))
@@ -87,7 +89,7 @@ def test_a_preset_is_run_exactly_even_outside_the_range():
         ({"type": "float", "low": 0, "high": 1, "log": True}, ["width", "low", "log"]),
         ({"type": "float", "low": 1, "high": 2, "step": 0}, ["width", "step"]),
         ({"type": "float", "low": 1, "high": 2, "step": 0.1, "log": True}, ["width", "log", "step"]),
-        ({"type": "int", "low": 1, "high": 2, "stpe": 1}, ["width", "stpe", "'step'"]),
+        ({"type": "int", "low": 1, "high": 2, "stepp": 1}, ["width", "stepp", "'step'"]),
         ({"type": "flaot", "low": 1, "high": 2}, ["width", "flaot", "'float'"]),
         ({"low": 1, "high": 2}, ["width", "type"]),
     ],

@@ -1,0 +1,212 @@
+"""The whole way: from the command to best.yaml, and from there to the same score."""
+
+from __future__ import annotations
+
+import csv
+import json
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import optuna
+import pytest
+import yaml
+
+from recbole_attnseq.cli import main
+from recbole_attnseq.errors import UserError
+from recbole_attnseq.training.runs import train_and_test
+from recbole_attnseq.tuning.choices import make_pruner, make_sampler
+from recbole_attnseq.tuning.command import resume_command, tune
+from recbole_attnseq.tuning.options import TuneOptions
+from recbole_attnseq.tuning.workers import worker_environment
+
+
+def flags(settings):
+    return [f"--{key}={value}" for key, value in settings.items()]
+
+
+def test_from_the_command_to_the_same_score(settings, space_file, workdir, capsys):
+    words = ["tune", "--dataset", "cycle", "--space", space_file, "--trials", "4", "--seeds", "2", "--no_progress"]
+    assert main([*words, *flags(settings)]) == 0
+    shown = capsys.readouterr().out
+    folder = Path("results/studies/AttnSeq-cycle")
+    assert {path.name for path in folder.iterdir()} == {
+        "best.yaml",
+        "trials.csv",
+        "study.html",
+        "summary.md",
+        "test.json",
+    }
+    assert "Defaults: " in shown
+    assert "Best: " in shown
+    assert "optuna-dashboard sqlite:///results/studies/AttnSeq-cycle.db" in shown
+
+    test = json.loads((folder / "test.json").read_text())
+    assert test["seeds"] == [2020, 2021]
+    result = train_and_test(
+        None, None, [str(folder / "best.yaml")], {"data_path": settings["data_path"], "use_gpu": False}
+    )
+    assert result["best_valid_result"] == pytest.approx(test["runs"][0]["valid"])
+    assert result["test_result"] == pytest.approx(test["runs"][0]["test"])
+    value = float(re.search(r"NDCG@5 ([\d.]+) on validation", (folder / "best.yaml").read_text())[1])
+    assert result["best_valid_score"] == pytest.approx(value)
+
+    rows = list(csv.DictReader((folder / "trials.csv").open(encoding="utf-8")))
+    assert [row["origin"] for row in rows] == ["defaults", "quick", "", ""]
+    assert all(float(row["seconds_per_epoch"]) > 0 and float(row["peak_memory_mib"]) > 0 for row in rows)
+    assert max(float(row["value"]) for row in rows) == pytest.approx(value)
+
+    page = (folder / "study.html").read_text(encoding="utf-8")
+    body = page[page.index("</head>") :]
+    assert body.count("Plotly.newPlot") == 5
+    assert "src=" not in body.replace("src=''", "")
+
+    # Started again, there is nothing left to do; with another metric it is refused.
+    again = tune(
+        dataset="cycle", space=space_file, trials=4, seeds=2, progress=False, settings=dict(f[2:].split("=", 1) for f in flags(settings))
+    )  # fmt: skip
+    assert len(again["study"].trials) == 4
+    assert main([*words, *flags({**settings, "valid_metric": "Hit@5"})]) == 2
+    assert "metric: NDCG@5 there, Hit@5 here" in capsys.readouterr().err
+
+
+def test_a_searched_key_that_is_fixed_is_searched_no_more(settings, space_file, workdir):
+    result = tune(
+        dataset="cycle",
+        space=space_file,
+        trials=2,
+        seeds=0,
+        progress=False,
+        settings={**settings, "learning_rate": 0.02},
+    )
+    assert all("learning_rate" not in trial.params for trial in result["study"].trials)
+    best = yaml.safe_load(Path(result["best_yaml"]).read_text(encoding="utf-8"))
+    assert best["learning_rate"] == 0.02
+    assert "Test: not scored." in result["summary"]
+
+
+@pytest.mark.parametrize(
+    ("words", "answer"),
+    [
+        (["--model", "SASRek"], "unknown model 'SASRek'. Did you mean 'SASRec'?"),
+        (["--dataset", "cycel"], "data set 'cycel': no folder"),
+        (["--sampler", "tpee"], "unknown sampler 'tpee'. Did you mean 'tpe'?"),
+        (["--sampler", "tpe:sed=3"], "unknown argument of sampler TPESampler: 'sed'"),
+        (["--sampler", "grid"], "GridSampler needs search_space"),
+        (["--pruner", "medain"], "unknown pruner 'medain'. Did you mean 'median'?"),
+        (["--pruner", "median:n_startup_trials=-1"], "pruner MedianPruner"),
+        (["--storage", "redis://x"], "is of no known kind"),
+        (["--space", "none.yaml"], "space file none.yaml does not exist"),
+        (["--model", "LINE"], "no space for LINE"),
+        (["--trials", "0"], "trials is 0"),
+        (["--jobs", "2", "--gpus", "0,1"], "give one of the two"),
+        (["--gpus", "0,0"], "names a GPU twice"),
+        (["--valid_metric=NDGC@5"], "unknown valid_metric 'NDGC@5'. Did you mean 'ndcg@5'?"),
+        (["--study", "a/b"], "cannot be a folder"),
+        (["--grace", "5"], "grace is 5 s"),
+        (["--hidden_siz=3"], "hidden_siz"),
+    ],
+)
+def test_bad_input_is_one_line_and_exit_code_2(words, answer, settings, workdir, capsys):
+    kept = {key: value for key, value in settings.items() if f"--{key}=" not in words[0]}
+    assert main(["tune", "--dataset", "cycle", "--no_progress", *words, *flags(kept)]) == 2
+    error = capsys.readouterr().err
+    assert error.count("\n") == 1
+    assert answer in error
+    assert not list(workdir.rglob("best.yaml"))
+
+
+def test_samplers_and_pruners_by_optunas_names():
+    sampler = make_sampler("tpe", 5)
+    assert isinstance(sampler, optuna.samplers.TPESampler)
+    assert (sampler._multivariate, sampler._group, sampler._constant_liar) == (True, True, True)
+    assert isinstance(make_sampler("RandomSampler", 1), optuna.samplers.RandomSampler)
+    assert make_sampler("tpe:n_startup_trials=3", 5)._n_startup_trials == 3
+    assert isinstance(make_pruner("none", 10), optuna.pruners.NopPruner)
+    assert isinstance(make_pruner("SuccessiveHalvingPruner", 10), optuna.pruners.SuccessiveHalvingPruner)
+    assert make_pruner("hyperband", 40)._max_resource == 40
+
+
+def test_workers_get_their_gpu_or_their_share_of_threads(monkeypatch):
+    monkeypatch.setattr("os.sched_getaffinity", lambda pid: set(range(8)))
+    assert worker_environment(TuneOptions(gpus=("2", "5")), 1)["CUDA_VISIBLE_DEVICES"] == "5"
+    assert worker_environment(TuneOptions(jobs=2), 1)["OMP_NUM_THREADS"] == "4"
+    assert worker_environment(TuneOptions(jobs=3), 1)["CUDA_VISIBLE_DEVICES"] == ""
+
+
+def test_options_travel_unchanged_and_the_resume_command_hides_passwords():
+    options = TuneOptions(
+        model="BPR", dataset="d", gpus=("0", "1"), files=("a.yaml",), settings={"epochs": "3"},
+        storage="postgresql://me:secret@host/db", trials=7,
+    )  # fmt: skip
+    assert TuneOptions.from_json(options.to_json()) == options
+    command = resume_command(options)
+    assert "secret" not in command
+    for part in ("--model BPR", "--trials 7", "--gpus 0,1", "--config_files a.yaml", "--epochs=3"):
+        assert part in command
+
+
+def test_a_full_disk_is_one_line_and_leaves_the_old_report(settings, space_file, workdir, monkeypatch):
+    options = {
+        "dataset": "cycle",
+        "space": space_file,
+        "trials": 1,
+        "seeds": 0,
+        "progress": False,
+        "settings": settings,
+    }
+    best = Path(tune(**options)["best_yaml"])
+    before = best.read_text(encoding="utf-8")
+
+    def full(source, target):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("os.replace", full)
+    with pytest.raises(UserError, match=r"cannot be written .*No space left"):
+        tune(**options)
+    assert best.read_text(encoding="utf-8") == before
+
+
+def command(settings, space_file, *words):
+    return [
+        sys.executable, "-m", "recbole_attnseq.cli", "tune", "--dataset", "cycle", "--space", space_file, *words,
+        *flags(settings),
+    ]  # fmt: skip
+
+
+def test_ctrl_c_records_the_trial_and_says_how_to_go_on(settings, space_file, workdir):
+    settings["epochs"], settings["stopping_step"] = 100000, 100000
+    process = subprocess.Popen(
+        command(settings, space_file, "--trials", "5", "--no_progress"), stderr=subprocess.PIPE, text=True
+    )
+    url = f"sqlite:///{workdir}/results/studies/AttnSeq-cycle.db"
+    for _ in range(600):
+        time.sleep(0.1)
+        if Path(url[len("sqlite:///") :]).exists():
+            try:
+                study = optuna.load_study(storage=url, study_name="AttnSeq-cycle")
+            except Exception:  # the tables are being made
+                continue
+            if any(trial.intermediate_values for trial in study.get_trials(deepcopy=False)):
+                break
+    process.send_signal(signal.SIGTERM)
+    error = process.communicate(timeout=60)[1]
+    assert process.returncode == 130
+    assert "start the same command again:\n  attnseq tune --dataset cycle" in error.replace("\n\n", "\n")
+    first = study.trials[0]
+    assert (first.state.name, first.user_attrs["reason"]) == ("FAIL", "interrupted")
+
+
+@pytest.mark.slow
+def test_two_jobs_share_a_study(settings, space_file, workdir):
+    done = subprocess.run(
+        command(settings, space_file, "--trials", "8", "--seeds", "2", "--jobs", "2"), capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    study = optuna.load_study(storage="sqlite:///results/studies/AttnSeq-cycle.db", study_name="AttnSeq-cycle")
+    assert 8 <= len(study.trials) <= 9
+    assert len({trial.user_attrs["worker"]["pid"] for trial in study.trials}) == 2
+    assert json.loads(Path("results/studies/AttnSeq-cycle/test.json").read_text())["seeds"] == [2020, 2021]
