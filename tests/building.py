@@ -10,6 +10,7 @@ from typing import Any
 import torch
 import yaml
 from torch import Tensor, nn
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from recbole_attnseq.nn.network import Network
 from recbole_attnseq.nn.packing import Packing
@@ -96,3 +97,19 @@ def window_of(token: int, packing: Packing) -> tuple[int, int]:
             return max(start, token - packing.window + 1), token + 1
         start += length
     raise IndexError(token)
+
+
+class Largest(TorchDispatchMode):
+    """Notes the most elements of any tensor that an operation makes while this is entered."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.elements = 0
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        result = func(*args, **(kwargs or {}))
+        for one in result if isinstance(result, (tuple, list)) else [result]:
+            if isinstance(one, Tensor):
+                # A view that repeats itself holds no more than what it repeats.
+                self.elements = max(self.elements, one.untyped_storage().nbytes() // one.element_size())
+        return result

@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from recbole_attnseq.nn.cross_entropy import linear_cross_entropy
-from tests.building import vectors
+from tests.building import Largest, vectors
 
 # The sums may be taken in float32, whatever comes in.
 CLOSE = {"rtol": 1e-5, "atol": 1e-6}
@@ -108,3 +108,30 @@ def test_bfloat16_logits_are_close_enough_to_learn_from(bound: float) -> None:
         torch.autograd.grad(found, (sharp, unit)), torch.autograd.grad(expected, (sharp, unit)), strict=True
     ):
         assert float((got - want).norm() / want.norm()) < 0.02
+
+
+def test_sides_of_different_width_meet_in_the_wider() -> None:
+    """Under autocast one side may come in bfloat16; the other's gradient must not be rounded for it."""
+    states, items, targets = drawn(23, 13, torch.float32)
+    narrow = states.detach().bfloat16().requires_grad_()
+    loss = linear_cross_entropy(narrow, items, targets, budget=100)
+    wide = narrow.detach().float()
+    expected = plain(wide, items, targets)
+    torch.testing.assert_close(loss, expected, **CLOSE)
+    found = torch.autograd.grad(loss, items)[0]
+    torch.testing.assert_close(found, torch.autograd.grad(expected, items)[0], **CLOSE)
+    narrow = items.detach().bfloat16().requires_grad_()
+    loss = linear_cross_entropy(states, narrow, targets, budget=100)
+    expected = plain(states, narrow.detach().float(), targets)
+    torch.testing.assert_close(loss, expected, **CLOSE)
+    found = torch.autograd.grad(loss, states)[0]
+    torch.testing.assert_close(found, torch.autograd.grad(expected, states)[0], **CLOSE)
+
+
+@pytest.mark.parametrize("budget", [1_000, 20_000])
+def test_no_temporary_is_larger_than_the_budget(budget: int) -> None:
+    states, items, targets = drawn(500, 800, torch.float32)
+    with Largest() as largest:
+        linear_cross_entropy(states, items, targets, budget=budget).backward()
+    # States and items themselves are 6,400 elements; all logits would be 400,000.
+    assert largest.elements <= max(budget, 800 * 8)

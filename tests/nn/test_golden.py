@@ -1,14 +1,19 @@
 """Loss values of every combination of parts, frozen: a silent change of mathematics fails here.
 
-A change that is meant to alter the mathematics writes the file anew and says so in CHANGELOG.md:
+A new part adds its combinations and leaves the others as they are:
 
     python -m tests.nn.test_golden
+
+A change that is meant to alter the mathematics writes every value anew, and says so in CHANGELOG.md:
+
+    python -m tests.nn.test_golden --all
 """
 
 from __future__ import annotations
 
 import itertools
 import json
+import sys
 import zlib
 from pathlib import Path
 
@@ -77,5 +82,6 @@ def test_no_two_parts_are_the_same_mathematics(golden: dict[str, float]) -> None
 
 if __name__ == "__main__":
     FILE.parent.mkdir(exist_ok=True)
-    text = json.dumps({name: loss(name) for name in combinations()}, indent=1)
-    FILE.write_text(text + "\n", encoding="utf-8")
+    known = {} if "--all" in sys.argv or not FILE.exists() else json.loads(FILE.read_text(encoding="utf-8"))
+    values = {name: known[name] if name in known else loss(name) for name in combinations()}
+    FILE.write_text(json.dumps(values, indent=1) + "\n", encoding="utf-8")

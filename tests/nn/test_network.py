@@ -12,7 +12,7 @@ from recbole_attnseq.nn.attention import ATTENTIONS
 from recbole_attnseq.nn.packing import Packing
 from recbole_attnseq.nn.similarity import SIMILARITIES
 from recbole_attnseq.nn.user_encoders import USER_ENCODERS
-from tests.building import WINDOW, histories, network
+from tests.building import WINDOW, Largest, histories, network
 
 CAUSAL = [name for name in USER_ENCODERS if USER_ENCODERS[name].causal]
 CLOSE = {"rtol": 1e-5, "atol": 1e-6}  # the loss may add up in float32
@@ -139,3 +139,15 @@ def test_autocast_gives_nearly_the_same_step(encoder: str, attention: str, loss_
     (plain, expected), (narrow, found) = results
     assert narrow == pytest.approx(plain, rel=0.02)
     assert float((found - expected).norm() / expected.norm()) < 0.15
+
+
+@pytest.mark.parametrize("attention", list(ATTENTIONS))
+def test_training_holds_no_matrix_of_tokens_and_items(attention: str) -> None:
+    tokens, budget = 320, 32_000
+    part = network(budget=budget, dtype=torch.float32, items=1500, attention=attention)
+    items, lengths = histories([32] * 10, items=1500)
+    packing = Packing(lengths, WINDOW)
+    with Largest() as largest:
+        part.loss(items, packing, torch.arange(tokens), items.flip(0)).backward()
+    # Blocks see the ones before them, so a temporary may hold each token twice; all scores would be 480,000.
+    assert largest.elements <= 2.5 * budget
