@@ -154,6 +154,12 @@ def _no_anomaly_mode(node: ast.AST) -> ast.AST:
     return node
 
 
+def _kmeans_if_there(node: ast.AST) -> ast.AST:
+    if isinstance(node, ast.ImportFrom) and node.module == "kmeans_pytorch" and node.col_offset == 0:
+        return ast.parse("try:\n from kmeans_pytorch import kmeans\nexcept ImportError:\n kmeans = None").body[0]
+    return node
+
+
 def _no_ray(node: ast.AST) -> ast.AST:
     if isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] == "ray":
         return ast.parse("tune = None").body[0]
@@ -266,7 +272,9 @@ def _exact_time_order(module: Any) -> None:
 
 
 def _exact_time_split(module: Any) -> None:
-    original = module.Dataset.time_based_split
+    original = getattr(module.Dataset, "time_based_split", None)
+    if original is None:  # RecBole 1.2.0 has no TS splits
+        return
 
     def time_based_split(self: Any, ratios: Sequence[float], group_by: str | None) -> list[Any]:
         times, columns = getattr(self, "exact_times", None), self.inter_feat.interaction
@@ -663,6 +671,13 @@ REMEDIES: tuple[Remedy, ...] = (
         "RecBole imports ray where it uses it",
         trigger=("from ray import",),
         rewrite=_no_ray,
+    ),
+    Remedy(
+        "kmeans",
+        "1.2.0 imports kmeans_pytorch, which it does not install, with every general model; LDiffRec alone needs it",
+        "1.2.0 is no longer supported: 1.2.1 imports it where it is used",
+        trigger=("from kmeans_pytorch import",),
+        rewrite=_kmeans_if_there,
     ),
     Remedy(
         "numpy aliases",
