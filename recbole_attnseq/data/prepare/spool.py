@@ -107,7 +107,7 @@ def by_user(columns: Columns, users: int, folder: Path) -> Iterator[Columns]:
     ends = np.cumsum(sizes)
     cursor = ends - sizes
     scattered = {
-        name: np.memmap(folder / f"scatter-{index}.bin", column.dtype, mode="w+", shape=(rows,))
+        name: _reserved(folder / f"scatter-{index}.bin", column.dtype, rows)
         for index, (name, column) in enumerate(columns.items())
     }
     for part in chunks(rows):
@@ -125,6 +125,17 @@ def by_user(columns: Columns, users: int, folder: Path) -> Iterator[Columns]:
     for end, size in zip(ends, sizes, strict=True):
         if size:
             yield _sorted({name: np.array(column[end - size : end]) for name, column in scattered.items()})
+
+
+def _reserved(path: Path, dtype: npt.DTypeLike, rows: int) -> Array:
+    """A writable memory map whose room on disk is taken now: a full disk must be an error, not a dead process."""
+    with path.open("wb") as file:
+        size = np.dtype(dtype).itemsize * rows
+        if hasattr(os, "posix_fallocate"):
+            os.posix_fallocate(file.fileno(), 0, size)
+        else:
+            file.truncate(size)
+    return np.memmap(path, dtype, mode="r+", shape=(rows,))
 
 
 def _sorted(columns: Columns) -> Columns:
