@@ -74,6 +74,19 @@ def test_flipped_byte_in_gz_is_noticed(tmp_path: Path) -> None:
         made("ml-1m", raw, tmp_path / "out")
 
 
+def test_damage_far_into_a_long_file(tmp_path: Path) -> None:
+    rows = text(*(f"{number % 997}::{number * 7919 % 99991}::5::{1_000_000_000 + number}" for number in range(400_000)))
+    packed = gz(rows)
+    raw = write(tmp_path / "cut", ratings__dat__gz=packed[:-10_000])
+    with pytest.raises(UserError, match=r"ratings\.dat\.gz: truncated or damaged"):
+        made("ml-1m", raw, tmp_path / "out")
+    raw = write(tmp_path / "byte", ratings__dat=rows + b"1::2::5::\xff\n")
+    with pytest.raises(UserError, match=r"ratings\.dat:400001:10: byte 0xff is not utf-8"):
+        made("ml-1m", raw, tmp_path / "out")
+    raw = write(tmp_path / "row", ratings__dat=rows + b"1::2::5\n")
+    assert made("ml-1m", raw, tmp_path / "out").report.dropped == {"malformed row": 1}
+
+
 def test_gzip_reads_what_the_library_reads(tmp_path: Path) -> None:
     path = write(tmp_path / "f", a__gz=gz(b"one" * 50_000) + gz(b"") + gz(b"two") + b"\0" * 600) / "a.gz"
     with path.open("rb") as raw:

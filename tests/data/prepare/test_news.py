@@ -29,8 +29,9 @@ _DEV = text("1\tU1\t11/15/2019 8:00:00 AM\tN1 N2 N2 N3\tN5-1 N1-0", "2\tU3\t11/1
 
 
 def _mind(tmp_path: Path) -> Path:
-    raw = tmp_path / "raw"
-    raw.mkdir()
+    # The folder's own name must not be taken for that of a part.
+    raw = tmp_path / "training" / "raw"
+    raw.mkdir(parents=True)
     vectors = text("Q30\t0.1\t-0.2\t0.3", "Q30\t9\t9\t9")
     files = {"behaviors.tsv": _TRAIN, "news.tsv": _NEWS, "entity_embedding.vec": vectors}
     zipped(raw / "MINDsmall_train.zip", files)

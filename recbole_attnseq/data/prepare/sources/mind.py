@@ -35,7 +35,8 @@ Row = tuple[str | None, str | None, float | None, str]
 
 def _part(member: Member) -> tuple[int, str]:
     """Train before dev before test: later parts repeat the clicks of earlier ones in their histories."""
-    label = member.label.lower()
+    # The names within what was given, not the folders that it lies in.
+    label = f"{member.path.name}/{member.name}".lower()
     places = [number for number, word in enumerate(_PARTS) if word in label]
     return (min(places) if places else len(_PARTS), label)
 
