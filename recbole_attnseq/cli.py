@@ -14,6 +14,7 @@ from recbole_attnseq.errors import UserError
 COMMANDS: dict[str, tuple[str, str]] = {
     "demo": ("recbole_attnseq.demo", "train on ml-100k, compare with Pop, ItemKNN and BPR, recommend films"),
     "run": ("recbole_attnseq.run_command", "train and test any RecBole model, AttnSeq by default"),
+    "evaluate": ("recbole_attnseq.evaluate_command", "score a stored model on its validation and test data"),
     "prepare": (
         "recbole_attnseq.data.prepare.command",
         "turn an owner's download into RecBole's atomic files",
@@ -27,6 +28,7 @@ _EPILOG = """examples:
   attnseq run --model=AttnSeq --dataset=ml-100k
   attnseq run --dataset=ml-100k --user_encoder=gru --learning_rate=0.002
   attnseq run --model=SASRec --dataset=ml-100k --config_files=my.yaml
+  attnseq evaluate saved/AttnSeq-Jan-01-2026_12-00-00.pth
 """
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Mapping
 from typing import Any
 
 from recbole_attnseq.cli import settings_of
@@ -13,12 +14,8 @@ TAKES_SETTINGS = True
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The command's own flags; every other ``--key=value`` goes to RecBole's configuration."""
-    parser.add_argument(
-        "--model", default=None, help="any RecBole model (default: AttnSeq, or what a file says)"
-    )
-    parser.add_argument(
-        "--dataset", default=None, help="a folder of atomic files under data_path, or ml-100k"
-    )
+    parser.add_argument("--model", default=None, help="any RecBole model (default: AttnSeq, or what a file says)")
+    parser.add_argument("--dataset", default=None, help="a folder of atomic files under data_path, or ml-100k")
     parser.add_argument(
         "--config_files",
         nargs="+",
@@ -27,9 +24,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="YAML files, later ones win; commas do too",
     )
     parser.add_argument("--nproc", type=int, default=1, help="processes on this host (default 1)")
-    parser.epilog = (
-        "Every other --key=value is a setting of RecBole's or the model's, e.g. --learning_rate=0.002."
-    )
+    parser.epilog = "Every other --key=value is a setting of RecBole's or the model's, e.g. --learning_rate=0.002."
 
 
 def run(args: argparse.Namespace) -> None:
@@ -42,11 +37,13 @@ def run(args: argparse.Namespace) -> None:
         raise UserError(f"--nproc is {args.nproc}; at least one process is needed.")
     result = train_and_test(args.model, args.dataset, files, settings, nproc=args.nproc)
     if result is not None:
-        for title, key in (("valid", "best_valid_result"), ("test", "test_result")):
-            scores = result[key] or {}
-            print(
-                f"{title}: "
-                + ("  ".join(f"{name} {float(value):.4f}" for name, value in scores.items()) or "none")
-            )
+        print_scores("valid", result["best_valid_result"])
+        print_scores("test", result["test_result"])
         print(f"split hash: {result['split_hash']}")
         print(f"checkpoint: {result['checkpoint'] or 'none kept'}")
+
+
+def print_scores(title: str, scores: Mapping[str, float] | None) -> None:
+    """One line: what was scored, then each metric; "none" where the split left nothing to score."""
+    cells = [f"{name} {float(value):.4f}" for name, value in (scores or {}).items()]
+    print(f"{title}: {'  '.join(cells) or 'none'}")

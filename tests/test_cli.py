@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
@@ -214,6 +215,33 @@ def test_bad_settings(case: str, attnseq: Callable[..., tuple[int, str, str]]) -
 def test_bad_data_with_two_processes(attnseq: Callable[..., tuple[int, str, str]]) -> None:
     corrupt(11, "u1\ti1\tnoon")
     assert_refused(attnseq("run", "--dataset=bad", "--nproc=2", *FAST), ["bad.inter:11:", "'noon'"])
+
+
+class TestEvaluate:
+    def test_scores_what_the_run_scored(self, attnseq: Callable[..., tuple[int, str, str]]) -> None:
+        write_tiny(Path("dataset"))
+        _, out, _ = attnseq("run", "--dataset=tiny", *FAST)
+        *scores, checkpoint = out.splitlines()[-4:]
+        code, out, _ = attnseq("evaluate", checkpoint.removeprefix("checkpoint: "), "--model=AttnSeq")
+        assert code == 0
+        assert out.splitlines()[-3:] == scores
+
+    def test_refuses_checkpoints_that_it_cannot_use(self, attnseq: Callable[..., tuple[int, str, str]]) -> None:
+        write_tiny(Path("dataset"))
+        _, out, _ = attnseq("run", "--dataset=tiny", *FAST)
+        saved = Path(out.splitlines()[-1].removeprefix("checkpoint: "))
+        Path("my.yaml").write_bytes(saved.read_bytes()[:-100])
+        kept = saved.rename(Path("dataset/kept.pth"))
+        for folder in ("log", "saved", "log_tensorboard"):
+            shutil.rmtree(folder)
+        cases = {
+            ("my.yaml",): ["my.yaml", "truncated"],
+            ("none.pth",): ["none.pth", "does not exist"],
+            ("dataset/tiny/tiny.inter",): ["tiny.inter", "cannot be read"],
+            (str(kept), "--model=SASRec"): ["kept.pth", "holds a AttnSeq, not a SASRec"],
+        }
+        for arguments, words in cases.items():
+            assert_refused(attnseq("evaluate", *arguments), words)
 
 
 def test_a_fault_of_ours_keeps_its_trace(
