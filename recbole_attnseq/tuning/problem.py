@@ -8,7 +8,7 @@ from typing import Any
 
 from recbole.utils.argument_list import general_arguments
 
-from recbole_attnseq.errors import UserError, unknown_name
+from recbole_attnseq.errors import UserError
 from recbole_attnseq.training.runs import check_dataset, check_model, plain_errors, read_files
 from recbole_attnseq.tuning.search_data import SearchData
 from recbole_attnseq.tuning.space_files import load_space, shipped_space
@@ -55,9 +55,11 @@ class Problem:
         self.fixed: dict[str, Any] = {**whole.settings, **given}
         self.space = whole.without(given)
         config = self.config()
+        # Flags are text: keep them as RecBole has read them, for conditions, comparisons and best.yaml.
+        self.fixed = {key: config.external_config_dict.get(key, value) for key, value in self.fixed.items()}
         self.base: dict[str, Any] = dict(config.final_config_dict)
         whole.check_keys(known_keys(config) | set(given))
-        self.metric = check_metric(config)
+        self.metric = str(config["valid_metric"])
         self.bigger = bool(config["valid_metric_bigger"])
         self.seed = int(config["seed"])
         self.epochs = int(config["epochs"])
@@ -109,17 +111,3 @@ class Problem:
 def known_keys(config: Any) -> set[str]:
     """Every key that RecBole or the model reads, by their default files and lists of arguments."""
     return {*config.internal_config_dict, *(key for keys in config.parameters.values() for key in keys)}
-
-
-def check_metric(config: Any) -> str:
-    """The validation metric's name, e.g. ``NDCG@10``.
-
-    Raises:
-        UserError: the metric is not among those that the configuration computes.
-    """
-    name = str(config["valid_metric"])
-    metrics = [str(metric).lower() for metric in config["metrics"]]
-    known = {f"{metric}@{k}" for metric in metrics for k in config["topk"]} | set(metrics)
-    if name.lower() not in known:
-        raise unknown_name("valid_metric", name, known)
-    return name

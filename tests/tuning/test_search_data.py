@@ -157,7 +157,8 @@ def test_benchmark_files_work_too(settings, data_path, tmp_path, workdir):
         text = "user_id:token\titem_id_list:token_seq\titem_id:token\n" + "\n".join(rows) + "\n"
         (folder / f"bench.{part}.inter").write_text(text, encoding="utf-8")
     settings.update(
-        data_path=str(tmp_path / "ready"), benchmark_filename=["train", "valid", "test"], alias_of_item_id=["item_id_list"],
+        data_path=str(tmp_path / "ready"), benchmark_filename=["train", "valid", "test"],
+        alias_of_item_id=["item_id_list"],
         load_col={"inter": ["user_id", "item_id_list", "item_id"]},
     )  # fmt: skip
     dataset = create_dataset(make_config(SEQUENTIAL, "bench", (), settings))

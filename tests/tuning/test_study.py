@@ -6,6 +6,7 @@ import optuna
 import pytest
 
 from recbole_attnseq.errors import UserError
+from recbole_attnseq.training.trainer import AttnSeqTrainer
 from recbole_attnseq.tuning.loop import Plan, work
 from recbole_attnseq.tuning.objective import FinalObjective
 from recbole_attnseq.tuning.problem import Problem
@@ -96,16 +97,14 @@ def test_the_winner_is_tested_once_a_seed(storage, problem_of, monkeypatch):
     work(study, storage, found, Plan(2))
     assert winner(study).number == 1
     tested = []
-    from recbole.trainer import Trainer
-
-    original = Trainer.evaluate
+    original = AttnSeqTrainer.evaluate
 
     def evaluate(self, data, **rest):
         if rest.get("load_best_model"):
             tested.append(self.config["seed"])
         return original(self, data, **rest)
 
-    monkeypatch.setattr(Trainer, "evaluate", evaluate)
+    monkeypatch.setattr(AttnSeqTrainer, "evaluate", evaluate)
     seeds = [5, 6]
     for _ in range(2):
         runs = final_study(storage, study, problem, seeds)
