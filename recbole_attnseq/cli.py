@@ -19,6 +19,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
         "recbole_attnseq.data.prepare.command",
         "turn an owner's download into RecBole's atomic files",
     ),
+    "split": ("recbole_attnseq.data.splits.command", "cut a prepared data set by time, for RecBole to read"),
     "datasets": ("recbole_attnseq.data.prepare.datasets_command", "list the data sets that have a preparer"),
     "tune": ("recbole_attnseq.tuning.command", "search hyper-parameters with Optuna"),
 }
