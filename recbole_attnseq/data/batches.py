@@ -44,12 +44,16 @@ class SequenceBatches:
         seed: of the shuffle; epoch e of equal seeds is equal.
 
     Raises:
-        UserError: ``size`` is below 1, or smaller than one piece.
+        UserError: ``size`` is below 1, or the store holds no target.
     """
 
     def __init__(self, store: SequenceStore, *, size: int, stride: int, bucket: bool, seed: int) -> None:
         if size < 1 or stride < 1:
             raise UserError(f"train_batch_size is {size}; a batch needs room for at least one target.")
+        if len(store.target) == 0:
+            raise UserError(
+                "nothing to train on: no user of the training part has two interactions; check the split and filters."
+            )
         self.store = store.sorted_by_position()
         self.size = size
         self.pieces: Windows = windows(self.store, min(stride, size))
@@ -83,7 +87,7 @@ class SequenceBatches:
             length = (self.pieces.end - self.pieces.start)[order]
             pool = self.pieces.count[order].cumsum(0) // (self.size * 32)
             order = order[torch.argsort(pool * (int(length.max()) + 1) + length, stable=True)]
-        batch = _fill(self.pieces.count[order], self.size)
+        batch = fill(self.pieces.count[order], self.size)
         plan = list(order.split(torch.bincount(batch).tolist()))
         if self.bucket:
             shuffled = torch.randperm(len(plan), generator=generator).tolist()
@@ -102,7 +106,7 @@ class SequenceBatches:
         return Batch(self.store.items[ranges(start, lengths)], lengths, queries, self.store.items[target])
 
 
-def _fill(count: Tensor, size: int) -> Tensor:
+def fill(count: Tensor, size: int) -> Tensor:
     """Number of the batch of each piece, filling batches in order up to ``size`` targets: (P,)."""
     ends = count.cumsum(0)
     batch = torch.zeros_like(count)

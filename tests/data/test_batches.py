@@ -170,3 +170,9 @@ def test_a_batch_moves_to_a_device_as_a_whole() -> None:
 def test_a_batch_without_room_is_refused(size: int) -> None:
     with pytest.raises(UserError, match=f"train_batch_size is {size}"):
         made(store_of([5], 5), size=size)
+
+
+@pytest.mark.parametrize("bucket", [True, False])
+def test_an_empty_training_part_is_refused(bucket: bool) -> None:
+    with pytest.raises(UserError, match="nothing to train on"):
+        made(store_of([1, 1], 5), bucket=bucket)
