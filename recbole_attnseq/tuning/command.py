@@ -58,7 +58,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--heartbeat", type=int, default=20, metavar="S", help="seconds between signs of life (default 20)")
     add("--grace", type=int, default=60, metavar="S", help="seconds without one until a trial counts as dead (60)")
     add("--retries", type=int, default=3, help="repetitions of a trial whose worker died (default 3)")
-    add("--patience", type=float, default=600.0, metavar="S", help="wait for a storage that is away (default 600)")
+    add("--patience", type=float, default=3600.0, metavar="S", help="wait for a storage that is away (default 3600)")
     add("--release", action="store_true", help="take all running trials for dead and repeat them")
     add("--no_progress", action="store_true", help="no progress bar")
     parser.epilog = _EPILOG

@@ -67,16 +67,20 @@ def work(
     """
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     recorded = _Recorded(study, objective)
+    patience = getattr(storage, "patience", None)
     while True:
+        if patience is not None:
+            patience.settle()
         recover(study, storage, plan.retries, plan.grace)
         count = tally(study.get_trials(deepcopy=False), plan.retries)
         if on_change is not None:
             on_change()
         over = plan.deadline is not None and time.monotonic() >= plan.deadline
-        full = plan.trials is not None and count.done + count.running >= plan.trials
-        if (over or full) and not count.running:
+        unfinished = count.running + len(count.lost)
+        full = plan.trials is not None and count.done + unfinished >= plan.trials
+        if not count.running and (over or (full and not count.lost)):
             return
-        if over or full or (count.lost and not count.waiting):
+        if over or full:
             optuna_housekeeping(study)
             time.sleep(plan.poll)
             continue

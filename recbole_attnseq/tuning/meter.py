@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
-import resource
 import statistics
 import sys
 import time
 from contextlib import suppress
 from typing import Any
 
+import psutil
 import torch
 
 
@@ -61,6 +61,10 @@ def peak_resident_mib() -> float:
         for line in file:
             if line.startswith("VmHWM:"):
                 return int(line.split()[1]) / 1024
+    try:
+        import resource
+    except ImportError:  # Windows, which keeps the peak elsewhere
+        return float(psutil.Process().memory_info().peak_wset) / 2**20
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak / (2**20 if sys.platform == "darwin" else 1024)
 

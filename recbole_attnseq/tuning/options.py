@@ -59,7 +59,7 @@ class TuneOptions:
     heartbeat: int = 20
     grace: int = 60
     retries: int = 3
-    patience: float = 600.0
+    patience: float = 3600.0
     release: bool = False
     progress: bool = True
 

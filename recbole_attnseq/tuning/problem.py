@@ -97,10 +97,11 @@ class Problem:
 
     def presets(self) -> list[tuple[str, dict[str, Any]]]:
         """(origin, settings) of the first trials: the defaults, then the published settings."""
-        searched = self.space.names()
         result: list[tuple[str, dict[str, Any]]] = []
         for name, settings in (("defaults", {}), *self.space.published):
-            wanted = {key: value for key, value in settings.items() if key not in self.fixed or key in searched}
+            if any(key in self.fixed and self.fixed[key] != value for key, value in settings.items()):
+                continue  # what the user has fixed makes it another setting than the published one
+            wanted = {key: value for key, value in settings.items() if key not in self.fixed}
             full = {**self.base, **wanted}
             preset = {p.name: full[p.name] for p in self.space.parameters if p.active(full)} | wanted
             if all(preset != earlier for _, earlier in result):

@@ -28,6 +28,9 @@ _DRIVERS = {
 }
 
 
+_SETTLE = 10.0  # seconds; the longest pause between two attempts is half of it
+
+
 class Patience:
     """How long to wait for a storage that does not answer: twice as long each time, with some chance in it.
 
@@ -37,6 +40,11 @@ class Patience:
 
     def __init__(self, seconds: float) -> None:
         self.seconds = seconds
+        self._back = -_SETTLE
+
+    def settle(self) -> None:
+        """After an outage, give other workers time for a sign of life before anybody judges them dead."""
+        time.sleep(max(0.0, self._back + _SETTLE - time.monotonic()))
 
     def call(self, action: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
         """``action(*args, **kwargs)``, again and again while the storage is away.
@@ -47,7 +55,10 @@ class Patience:
         begin, pause, tries = time.monotonic(), 0.2, 0
         while True:
             try:
-                return action(*args, **kwargs)
+                result = action(*args, **kwargs)
+                if tries and time.monotonic() - begin > _SETTLE:
+                    self._back = time.monotonic()
+                return result
             except UpdateFinishedTrialError:
                 # The attempt before may have been written although its answer was lost.
                 if tries and action.__name__ == "set_trial_state_values":
@@ -61,7 +72,7 @@ class Patience:
                     print(f"attnseq: the storage does not answer; trying for {self.seconds:.0f} s.", file=sys.stderr)
             tries += 1
             time.sleep(pause * random.uniform(0.5, 1.0))
-            pause = min(2 * pause, 15.0)
+            pause = min(2 * pause, _SETTLE / 2)
 
 
 _told: dict[str, float] = {}
@@ -101,7 +112,7 @@ def open_storage(
     *,
     heartbeat: int = 20,
     grace: int = 60,
-    patience: float = 600.0,
+    patience: float = 3600.0,
     connect: float = 20.0,
     on_stale: Any = None,
 ) -> Any:

@@ -13,7 +13,7 @@ from optuna.exceptions import StorageInternalError, UpdateFinishedTrialError
 
 from recbole_attnseq.errors import UserError
 from recbole_attnseq.tuning.loop import Plan, work
-from recbole_attnseq.tuning.storages import Patience, open_storage, shown
+from recbole_attnseq.tuning.storages import Patience, open_storage, shown, with_driver
 
 
 def objective(trial):
@@ -101,6 +101,40 @@ def test_patience_outlasts_a_storage_that_is_away_and_ends():
     with pytest.raises(StorageInternalError):
         Patience(0.5).call(action)
     assert time.monotonic() - begin < 2
+
+
+def test_after_an_outage_the_others_get_time_for_a_sign_of_life(monkeypatch):
+    slept, now = [], [0.0]
+    monkeypatch.setattr(time, "monotonic", lambda: now[0])
+
+    def sleep(seconds):
+        slept.append(seconds)
+        now[0] += seconds
+
+    monkeypatch.setattr(time, "sleep", sleep)
+    patience, answers = Patience(100), [StorageInternalError("away")] * 10
+
+    def action():
+        if answers:
+            raise answers.pop()
+
+    patience.settle()
+    assert slept == [0.0]
+    patience.call(action)
+    assert max(slept) <= 5.0, "a heartbeat is tried again at least every five seconds"
+    now[0] += 3
+    patience.settle()
+    assert slept[-1] == 7.0
+    now[0] += 10
+    patience.settle()
+    assert slept[-1] == 0.0
+
+
+@pytest.mark.parametrize(("scheme", "module"), [("postgresql", "psycopg"), ("mysql", "pymysql")])
+def test_a_driver_that_is_installed_is_taken(monkeypatch, scheme, module):
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: object() if name == module else None)
+    assert with_driver(f"{scheme}://u:p@h/db", scheme) == f"{scheme}+{module}://u:p@h/db"
+    assert with_driver(f"{scheme}+other://u@h/db", scheme) == f"{scheme}+other://u@h/db"
 
 
 def test_a_state_that_was_written_before_its_answer_got_lost_counts_as_written():

@@ -37,6 +37,12 @@ def test_defaults_and_published_settings_come_first_and_once(storage, problem_of
     assert [trial.params["learning_rate"] for trial in study.trials] == [0.001, 0.03]
 
 
+def test_a_published_setting_that_contradicts_a_fixed_one_is_left_out(storage, problem_of):
+    assert [name for name, _ in problem_of(learning_rate=0.03).presets()] == ["defaults"]
+    assert [name for name, _ in problem_of(learning_rate=0.01).presets()] == ["defaults"]
+    assert [name for name, _ in problem_of(epochs=9).presets()] == ["defaults", "quick"]
+
+
 def test_a_creator_that_died_is_replaced(storage, problem_of):
     optuna.create_study(storage=storage, study_name="s", direction="maximize")
     study = open_study(storage, "s", problem_of(), wait=0.3)
