@@ -24,6 +24,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="YAML files, later ones win; commas do too",
     )
     parser.add_argument("--nproc", type=int, default=1, help="processes on this host (default 1)")
+    parser.add_argument("--record", metavar="DIR", help="also write a run record there, for tables and comparisons")
+    parser.add_argument(
+        "--fast_batches",
+        action="store_true",
+        help="with --record: trim and bucket the batches of RecBole's models where that changes nothing",
+    )
+    parser.add_argument(
+        "--compiled", action="store_true", help="with --record: run RecBole's models through torch.compile"
+    )
     parser.epilog = "Every other --key=value is a setting of RecBole's or the model's, e.g. --learning_rate=0.002."
 
 
@@ -35,12 +44,36 @@ def run(args: argparse.Namespace) -> None:
     settings: dict[str, Any] = dict(settings_of(args.settings))
     if args.nproc < 1:
         raise UserError(f"--nproc is {args.nproc}; at least one process is needed.")
+    if args.record:
+        record(args, files, settings)
+        return
     result = train_and_test(args.model, args.dataset, files, settings, nproc=args.nproc)
     if result is not None:
         print_scores("valid", result["best_valid_result"])
         print_scores("test", result["test_result"])
         print(f"split hash: {result['split_hash']}")
         print(f"checkpoint: {result['checkpoint'] or 'none kept'}")
+
+
+def record(args: argparse.Namespace, files: list[str], settings: dict[str, Any]) -> None:
+    """The same run in this process, with its record."""
+    from recbole_attnseq.leaderboard.records import make_record
+    from recbole_attnseq.training.checks import read_files
+    from recbole_attnseq.training.session import configure, train
+
+    if args.nproc > 1:
+        raise UserError("--record works with one process; leave out --nproc.")
+    given = {**read_files(files), **settings}
+    dataset = args.dataset or given.get("dataset")
+    if not dataset:
+        raise UserError("no data set named; add --dataset=NAME, e.g. --dataset=ml-100k.")
+    config = configure(args.model or given.get("model") or "AttnSeq", str(dataset), files, settings)
+    session = train(config, fast_batches=args.fast_batches, compiled=args.compiled)
+    print_scores("valid", session.valid_result)
+    print_scores("test", session.test_result)
+    notes = {"fast_batches": args.fast_batches, "compiled": args.compiled}
+    print(f"split hash: {config['split_hash']}")
+    print(f"record: {make_record(session, given, notes).save(args.record)}")
 
 
 def print_scores(title: str, scores: Mapping[str, float] | None) -> None:

@@ -126,3 +126,64 @@ def seen_items(dataset: Any) -> Callable[[slice], tuple[Tensor, Tensor]]:
         return torch.repeat_interleave(torch.arange(len(target)), length), items[ranges(begin[target], length)]
 
     return from_store
+
+
+def exclude_history(trainer: Any) -> None:
+    """Make a trainer of RecBole's leave seen items out of its rankings, in validation and test.
+
+    RecBole does so for its general models but not for its sequential ones; a fair table needs one rule for all.
+    AttnSeq's trainer has the rule built in (``exclude_history``), general models need none.
+    """
+    from recbole.utils import ModelType
+
+    if trainer.config["MODEL_TYPE"] != ModelType.SEQUENTIAL or hasattr(trainer, "rank"):
+        return
+    score, evaluate = trainer._full_sort_batch_eval, trainer.evaluate
+    place: dict[str, Any] = {}
+
+    def evaluate_from_start(eval_data: Any, *args: Any, **kwargs: Any) -> Any:
+        place.update(row=0, seen=seen_items(eval_data._dataset))
+        return evaluate(eval_data, *args, **kwargs)
+
+    def score_unseen(batch: Any) -> Any:
+        interaction, scores, users, items = score(batch)
+        rows = slice(place["row"], place["row"] + len(scores))
+        place["row"] = rows.stop
+        own = scores[users, items]
+        row, item = place["seen"](rows)
+        scores[row.to(scores.device), item.to(scores.device)] = float("-inf")
+        scores[users, items] = own
+        return interaction, scores, users, items
+
+    trainer.evaluate, trainer._full_sort_batch_eval = evaluate_from_start, score_unseen
+    trainer.restart_rows = lambda eval_data: place.update(row=0, seen=seen_items(eval_data._dataset))
+
+
+@torch.no_grad()
+def rank_loader(trainer: Any, loader: Any) -> Ranking | None:
+    """The rank of every target of a full-ranking loader, for any model of RecBole's, by the trainer's own scores.
+
+    Returns:
+        One rank a row (sequential models) or a user (general models with one target each); None where candidates
+        are sampled or a user has several targets.
+    """
+    from recbole.data.dataloader import FullSortEvalDataLoader
+
+    if not isinstance(loader, FullSortEvalDataLoader):
+        return None
+    if hasattr(trainer, "rank"):
+        result: Ranking = trainer.rank(loader._dataset)
+        return result
+    if hasattr(trainer, "restart_rows"):
+        trainer.restart_rows(loader)
+    trainer.model.eval()
+    trainer.tot_item_num = loader._dataset.item_num
+    if trainer.item_tensor is None:
+        trainer.item_tensor = loader._dataset.get_item_feature().to(trainer.device)
+    ranks = []
+    for batch in loader:
+        _, scores, _users, items = trainer._full_sort_batch_eval(batch)
+        if len(items) != len(scores):
+            return None
+        ranks.append(rank_targets(lambda rows, s=scores: s[rows], items, len(scores)).rank)
+    return Ranking(torch.cat(ranks), None)

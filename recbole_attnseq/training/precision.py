@@ -42,9 +42,7 @@ def choose(wanted: object, device: torch.device) -> Precision:
         return Precision(torch.bfloat16 if narrow else torch.float32, narrow, "high" if narrow else "highest")
     narrow = wanted == "bfloat16" or (wanted == "auto" and has_bfloat16())
     exact = not has_amx()
-    return Precision(
-        torch.bfloat16 if narrow else torch.float32, False, "medium" if narrow or exact else "highest"
-    )
+    return Precision(torch.bfloat16 if narrow else torch.float32, False, "medium" if narrow or exact else "highest")
 
 
 def _flags() -> set[str]:

@@ -1,0 +1,192 @@
+"""Run records: one JSON file a run, with all that is needed to trust it, compare it and run it again."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import platform
+import subprocess
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, fields
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from recbole_attnseq.errors import UserError
+from recbole_attnseq.training.session import Session, by_user, peak_memory
+
+SCHEMA = 1
+_PACKAGES = ("recbole-attnseq", "recbole", "torch", "numpy", "pandas", "scipy", "pyarrow", "optuna")
+# Keys of RecBole's configuration that say where and how a run was watched, not what was computed.
+_NOT_IDENTITY = {
+    "data_path", "checkpoint_dir", "device", "gpu_id", "use_gpu", "state", "show_progress", "log_wandb",
+    "wandb_project", "save_dataset", "dataset_save_path", "save_dataloaders", "dataloaders_save_path", "worker",
+    "split_hash", "local_rank", "single_spec", "eval_type", "MODEL_TYPE", "MODEL_INPUT_TYPE", "eval_batch_size",
+    "memory_budget", "seed", "encoding",
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class RunRecord:
+    """What one run was and gave. Times are seconds, memory is MiB.
+
+    Attributes:
+        settings: what the user asked for, beyond the model's and the data set's defaults.
+        config: the complete configuration that identifies the computation; ``config_hash`` is its hash.
+        curve: one entry an evaluated epoch; see :class:`~recbole_attnseq.training.session.Session`.
+        users, ranks: user token and rank (1 is first) of every test target, ordered by user, then by time.
+        notes: how the run differed in speed, not in mathematics (trimmed batches, compiled forward, threads).
+    """
+
+    schema: int
+    model: str
+    dataset: str
+    seed: int
+    settings: dict[str, Any]
+    config: dict[str, Any]
+    config_hash: str
+    split_hash: str
+    commit: str
+    versions: dict[str, str]
+    hardware: dict[str, Any]
+    curve: list[dict[str, float]]
+    best_epoch: int
+    valid: dict[str, float]
+    test: dict[str, float]
+    users: list[str]
+    ranks: list[int]
+    seconds: float
+    processor_seconds: float
+    peak_memory: float
+    parameters: int
+    notes: dict[str, Any]
+
+    @property
+    def name(self) -> str:
+        """The file's name: model, seed and configuration; the same run always gets the same one."""
+        return f"{self.model}-{self.seed}-{self.config_hash}.json"
+
+    def save(self, folder: str | os.PathLike[str]) -> Path:
+        """Write to ``folder``/dataset/name, whole or not at all."""
+        target = Path(folder) / self.dataset / self.name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        temporary = target.with_suffix(".part")
+        values = asdict(self)
+        lists = {key: json.dumps(values.pop(key)) for key in ("users", "ranks", "curve")}
+        text = json.dumps(values, indent=1)
+        # The long lists stand on one line each, so that a record stays readable in a diff.
+        text = text[:-2] + "".join(f',\n "{key}": {value}' for key, value in lists.items()) + "\n}\n"
+        temporary.write_text(text, encoding="utf-8")
+        os.replace(temporary, target)
+        return target
+
+
+def read_record(path: str | os.PathLike[str]) -> RunRecord:
+    """A record from its file.
+
+    Raises:
+        UserError: the file is missing, no JSON, of another schema, or lacks a field.
+    """
+    try:
+        values = json.loads(Path(path).read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise UserError(f"record {path} does not exist; check the path.") from None
+    except ValueError as error:
+        raise UserError(f"record {path} is corrupt ({error}); remove it and run the cell again.") from error
+    found = values.get("schema") if isinstance(values, dict) else None
+    if found != SCHEMA:
+        raise UserError(f"record {path} has schema {found}, this version reads {SCHEMA}; run the cell again.")
+    names = {field.name for field in fields(RunRecord)}
+    if set(values) != names:
+        raise UserError(f"record {path}: fields {sorted(names ^ set(values))} are missing or unknown; run it again.")
+    return RunRecord(**values)
+
+
+def identity(config: Any) -> dict[str, Any]:
+    """The part of a RecBole configuration that decides what is computed, as JSON values."""
+    return {key: _plain(value) for key, value in sorted(config.final_config_dict.items()) if key not in _NOT_IDENTITY}
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(item) for item in value]
+    return value if value is None or isinstance(value, (str, int, float, bool)) else str(value)
+
+
+def hash_of(values: Mapping[str, Any]) -> str:
+    """12 hexadecimal digits that identify a configuration."""
+    return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()[:12]
+
+
+def make_record(session: Session, settings: Mapping[str, Any], notes: Mapping[str, Any]) -> RunRecord:
+    """The record of a finished session."""
+    users, ranks = by_user(session)
+    config = identity(session.config)
+    return RunRecord(
+        schema=SCHEMA,
+        model=str(session.config["model"]),
+        dataset=str(session.config["dataset"]),
+        seed=int(session.config["seed"]),
+        settings={key: _plain(value) for key, value in settings.items() if key not in _NOT_IDENTITY},
+        config=config,
+        config_hash=hash_of(config),
+        split_hash=str(session.config["split_hash"]),
+        commit=commit(),
+        versions=versions(),
+        hardware=hardware(),
+        curve=[{key: round(value, 6) for key, value in point.items()} for point in session.curve],
+        best_epoch=session.best_epoch if session.curve else 0,
+        valid=session.valid_result,
+        test=session.test_result,
+        users=users,
+        ranks=[int(rank) for rank in ranks],
+        seconds=round(session.seconds, 3),
+        processor_seconds=round(session.processor_seconds, 3),
+        peak_memory=round(peak_memory(), 1),
+        parameters=session.parameters,
+        notes=dict(notes),
+    )
+
+
+def versions() -> dict[str, str]:
+    """The packages that shape a result, and Python."""
+    found = {"python": platform.python_version()}
+    for package in _PACKAGES:
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            continue
+    return found
+
+
+def hardware() -> dict[str, Any]:
+    """The processor, its cores, PyTorch's threads, and the GPU if there is one."""
+    model = platform.processor() or platform.machine()
+    try:
+        lines: Sequence[str] = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+        model = next((line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), model)
+    except OSError:
+        pass
+    gpu = torch.cuda.get_device_name() if torch.cuda.is_available() else None
+    return {"processor": model, "cores": os.cpu_count(), "threads": torch.get_num_threads(), "gpu": gpu}
+
+
+def commit() -> str:
+    """The commit of the checkout that ran, with a mark where it was changed; ``unknown`` outside of one."""
+    here = Path(__file__).parent
+    try:
+        head = subprocess.run(
+            ["git", "rev-parse", "--short=12", "HEAD"], cwd=here, capture_output=True, text=True, check=True
+        ).stdout.strip()
+        changed = subprocess.run(
+            ["git", "status", "--porcelain", "--untracked-files=no", "--", str(here)],
+            cwd=here, capture_output=True, text=True, check=True,
+        ).stdout.strip()  # fmt: skip
+    except (OSError, subprocess.CalledProcessError):
+        return "unknown"
+    return head + ("+changes" if changed else "")

@@ -1,0 +1,157 @@
+"""One training session with everything that a record of it needs: curve, times, ranks, memory."""
+
+from __future__ import annotations
+
+import resource
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from recbole_attnseq.compat import clean_argv
+from recbole_attnseq.training.baseline_batches import bucketed
+from recbole_attnseq.training.checks import check_dataset, check_model, plain_errors, read_files
+from recbole_attnseq.training.evaluation import Ranking, exclude_history, rank_loader
+
+
+@dataclass
+class Session:
+    """A trained model and how it got there.
+
+    Attributes:
+        config: RecBole's configuration, ``split_hash`` included.
+        trainer: RecBole's trainer, the best epoch's weights loaded.
+        train, valid, test: RecBole's loaders.
+        curve: for each evaluated epoch its number, training loss, validation score, and the wall and processor
+            seconds since the start of training.
+        valid_result, test_result: metric to value, at the best validation epoch; test is scored once.
+        ranking: rank of every test target, in the order of the test loader; None for sampled candidates.
+        seconds, processor_seconds: of training with its validations.
+    """
+
+    config: Any
+    trainer: Any
+    train: Any
+    valid: Any
+    test: Any
+    curve: list[dict[str, float]] = field(default_factory=list)
+    valid_result: dict[str, float] = field(default_factory=dict)
+    test_result: dict[str, float] = field(default_factory=dict)
+    ranking: Ranking | None = None
+    seconds: float = 0.0
+    processor_seconds: float = 0.0
+
+    @property
+    def best_epoch(self) -> int:
+        """The epoch whose weights were tested."""
+        sign = 1 if self.config["valid_metric_bigger"] else -1
+        best = max(point["valid"] * sign for point in self.curve)
+        # RecBole keeps the last of equal scores.
+        return int(max(point["epoch"] for point in self.curve if point["valid"] * sign == best))
+
+    @property
+    def parameters(self) -> int:
+        """How many numbers the model learns."""
+        return sum(p.numel() for p in self.trainer.model.parameters() if p.requires_grad)
+
+
+def configure(
+    model: str, dataset: str, config_files: Sequence[str] = (), settings: Mapping[str, Any] | None = None
+) -> Any:
+    """RecBole's ``Config``, blind to this process's command line.
+
+    Raises:
+        UserError: unknown model, missing data set, or a setting that cannot work.
+    """
+    from recbole.config import Config
+
+    given = {**read_files(config_files), **(settings or {})}
+    check_model(model)
+    check_dataset(dataset, str(given.get("data_path", "dataset/")))
+    with clean_argv(), plain_errors():
+        return Config(
+            model=model, dataset=dataset, config_file_list=list(config_files), config_dict=dict(settings or {})
+        )
+
+
+def train(
+    config: Any,
+    *,
+    fast_batches: bool = False,
+    compiled: bool = False,
+    each_epoch: Callable[[dict[str, float]], None] | None = None,
+) -> Session:
+    """Train with early stopping, load the best epoch, test once.
+
+    Args:
+        config: from :func:`configure`.
+        fast_batches: bucket and trim the batches of RecBole's models where that is proven to change nothing.
+        compiled: run the forward pass of RecBole's models through ``torch.compile``: the same function, faster on
+            a CPU from the second batch on.
+        each_epoch: called with each point of the curve.
+    """
+    from recbole.data import create_dataset, data_preparation
+    from recbole.utils import get_model, get_trainer, init_logger, init_seed
+
+    with plain_errors():
+        init_seed(config["seed"], config["reproducibility"])
+        init_logger(config)
+        train_data, valid_data, test_data = data_preparation(config, create_dataset(config))
+        init_seed(config["seed"], config["reproducibility"])
+        model = get_model(config["model"])(config, train_data._dataset).to(config["device"])
+    trainer = get_trainer(config["MODEL_TYPE"], config["model"])(config, model)
+    session = Session(config, trainer, train_data, valid_data, test_data)
+    if compiled and config["model"] != "AttnSeq":
+        model.forward = torch.compile(model.forward, dynamic=fast_batches or None)
+    if config["exclude_history"]:
+        exclude_history(trainer)
+    start, processor = time.perf_counter(), time.process_time()
+
+    def note(epoch: int, score: float) -> None:
+        point = {
+            "epoch": epoch,
+            "train_loss": float(trainer.train_loss_dict.get(epoch, float("nan"))),
+            "valid": float(score),
+            "seconds": time.perf_counter() - start,
+            "processor_seconds": time.process_time() - processor,
+        }
+        session.curve.append(point)
+        if each_epoch:
+            each_epoch(point)
+
+    loader = bucketed(train_data, config["model"]) if fast_batches and config["model"] != "AttnSeq" else train_data
+    _, valid_result = trainer.fit(
+        loader, valid_data, verbose=False, saved=True, show_progress=config["show_progress"], callback_fn=note
+    )
+    session.seconds, session.processor_seconds = time.perf_counter() - start, time.process_time() - processor
+    session.valid_result = {key: float(value) for key, value in (valid_result or {}).items()}
+    session.test_result = {key: float(value) for key, value in trainer.evaluate(test_data).items()}
+    session.ranking = rank_loader(trainer, test_data)
+    return session
+
+
+def peak_memory() -> float:
+    """Most memory this process has held, in MiB."""
+    size = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return size / 2**20 if sys.platform == "darwin" else size / 2**10
+
+
+def by_user(session: Session) -> tuple[list[str], Tensor]:
+    """The user token and the rank of every test target, ordered by user, then by time.
+
+    Raises:
+        ValueError: the session has no ranking.
+    """
+    if session.ranking is None:
+        raise ValueError("this session ranked sampled candidates only.")
+    dataset = session.test._dataset
+    users = getattr(session.test, "uid_list", None)  # RecBole's general models: one row a user
+    if users is None:
+        users = dataset.inter_feat[dataset.uid_field]
+    order = torch.argsort(torch.as_tensor(users), stable=True)
+    tokens = dataset.field2id_token[dataset.uid_field]
+    return [str(tokens[int(user)]) for user in torch.as_tensor(users)[order]], session.ranking.rank[order]
