@@ -19,8 +19,10 @@ from typing import Any
 
 import optuna
 import psutil
-from optuna.exceptions import ExperimentalWarning, UpdateFinishedTrialError
+from optuna.exceptions import ExperimentalWarning
 from optuna.trial import FrozenTrial, TrialState
+
+from recbole_attnseq.tuning.storages import AlreadyFinished
 
 REASON = "reason"
 WORKER = "worker"
@@ -144,7 +146,7 @@ def _fail(storage: Any, trial: FrozenTrial) -> bool:
     """Set a trial to failed; only one of several workers that try succeeds."""
     try:
         return bool(storage.set_trial_state_values(trial._trial_id, state=TrialState.FAIL))
-    except (UpdateFinishedTrialError, RuntimeError):
+    except (AlreadyFinished, RuntimeError):
         return False
 
 

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import optuna
-from optuna.exceptions import UpdateFinishedTrialError
 
 from recbole_attnseq.tuning.bookkeeping import (
     DUPLICATE,
@@ -20,6 +19,7 @@ from recbole_attnseq.tuning.bookkeeping import (
     tally,
     this_worker,
 )
+from recbole_attnseq.tuning.storages import AlreadyFinished
 from recbole_attnseq.tuning.training import free_memory, reason_of
 
 Objective = Callable[[Any], float]
@@ -86,9 +86,9 @@ def work(
             continue
         try:
             study.optimize(recorded, n_trials=1, catch=(Exception,))
-        except (ValueError, UpdateFinishedTrialError) as error:
+        except (ValueError, AlreadyFinished) as error:
             # This worker was silent for so long that another has taken the trial over.
-            if not isinstance(error, UpdateFinishedTrialError) and not str(error).startswith("Cannot tell a"):
+            if not any(words in str(error) for words in ("Cannot tell a", "already finished")):
                 raise
         finally:
             free_memory()

@@ -16,12 +16,15 @@ from urllib.parse import urlsplit
 
 import optuna
 import sqlalchemy.exc
-from optuna.exceptions import ExperimentalWarning, StorageInternalError, UpdateFinishedTrialError
+from optuna.exceptions import ExperimentalWarning, StorageInternalError
 from sqlalchemy.engine import make_url
 
 from recbole_attnseq.errors import UserError
 
 _SCHEMES = "sqlite:///FILE, FILE.journal, postgresql://, mysql:// or grpc://HOST:PORT"
+# What a storage raises where a trial is finished already; Optuna gave it a name of its own in 4.x.
+AlreadyFinished: type[Exception] = getattr(optuna.exceptions, "UpdateFinishedTrialError", RuntimeError)
+
 _DRIVERS = {
     "postgresql": (("psycopg2", "psycopg2"), ("psycopg", "psycopg")),
     "mysql": (("mysqldb", "MySQLdb"), ("pymysql", "pymysql")),
@@ -59,7 +62,7 @@ class Patience:
                 if tries and time.monotonic() - begin > _SETTLE:
                     self._back = time.monotonic()
                 return result
-            except UpdateFinishedTrialError:
+            except AlreadyFinished:
                 # The attempt before may have been written although its answer was lost.
                 if tries and action.__name__ == "set_trial_state_values":
                     return True
@@ -168,7 +171,9 @@ def _grpc(url: str, connect: float) -> Any:
             proxy = GrpcStorageProxy(host=address.hostname or "localhost", port=address.port or 13000)
         proxy.wait_server_ready(timeout=connect)
     except ImportError as error:
-        raise UserError(f"storage {url} needs the package grpcio: pip install 'recbole-attnseq[tune]'.") from error
+        raise UserError(
+            f"storage {url} needs Optuna 4.2 or newer and grpcio: pip install -U optuna 'recbole-attnseq[tune]'."
+        ) from error
     except Exception as error:  # grpc has its own hierarchy, present only where it is installed
         raise UserError(
             f"storage {url}: no gRPC proxy answers within {connect:.0f} s. Start Optuna's "

@@ -131,3 +131,19 @@ def test_an_interrupted_trial_is_recorded_and_repeated(tmp_path):
     work(study, storage, lambda trial: trial.suggest_float("x", 0, 1), Plan(1, poll=0.01))
     assert [trial.state.name for trial in study.trials] == ["FAIL", "COMPLETE"]
     assert study.trials[1].params == study.trials[0].params
+
+
+def test_a_trial_that_was_taken_over_while_its_worker_slept_does_no_harm(tmp_path):
+    storage, study = open_study(f"sqlite:///{tmp_path}/study.db")
+    taken = []
+
+    def objective(trial):
+        x = trial.suggest_float("x", 0, 1)
+        if not taken:
+            taken.append(trial.number)
+            recover(study, storage, 3, grace=0, release=True)  # what another worker does after a long silence
+        return x
+
+    work(study, storage, objective, Plan(1, poll=0.01))
+    assert [trial.state.name for trial in study.trials] == ["FAIL", "COMPLETE"]
+    assert study.trials[1].params == study.trials[0].params

@@ -9,11 +9,11 @@ import warnings
 
 import optuna
 import pytest
-from optuna.exceptions import StorageInternalError, UpdateFinishedTrialError
+from optuna.exceptions import StorageInternalError
 
 from recbole_attnseq.errors import UserError
 from recbole_attnseq.tuning.loop import Plan, work
-from recbole_attnseq.tuning.storages import Patience, open_storage, shown, with_driver
+from recbole_attnseq.tuning.storages import AlreadyFinished, Patience, open_storage, shown, with_driver
 
 
 def objective(trial):
@@ -37,8 +37,7 @@ def test_a_file_is_made_and_reopened(tmp_path, url):
 
 def test_optunas_grpc_proxy(tmp_path):
     pytest.importorskip("grpc", reason="pip install grpcio")
-    from optuna.storages._grpc.server import make_server
-
+    make_server = pytest.importorskip("optuna.storages._grpc.server", reason="Optuna 4.2 or newer").make_server
     port = free_port()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -138,14 +137,14 @@ def test_a_driver_that_is_installed_is_taken(monkeypatch, scheme, module):
 
 
 def test_a_state_that_was_written_before_its_answer_got_lost_counts_as_written():
-    answers = [UpdateFinishedTrialError("done"), StorageInternalError("away")]
+    answers = [AlreadyFinished("done"), StorageInternalError("away")]
 
     def set_trial_state_values():
         raise answers.pop()
 
     assert Patience(5).call(set_trial_state_values) is True
-    answers = [UpdateFinishedTrialError("done")]
-    with pytest.raises(UpdateFinishedTrialError):
+    answers = [AlreadyFinished("done")]
+    with pytest.raises(AlreadyFinished):
         Patience(5).call(set_trial_state_values)
 
 
