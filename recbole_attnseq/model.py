@@ -11,9 +11,12 @@ from recbole.utils import InputType
 from torch import Tensor
 
 from recbole_attnseq.errors import UserError
+from recbole_attnseq.nn.losses import LOSSES
 from recbole_attnseq.nn.network import Network
 from recbole_attnseq.nn.packing import Packing
 from recbole_attnseq.nn.settings import NetworkSettings
+
+SPARSE_ABOVE = 100_000  # items; below, a dense update is the faster one
 
 
 class AttnSeq(SequentialRecommender):  # type: ignore[misc]
@@ -35,7 +38,10 @@ class AttnSeq(SequentialRecommender):  # type: ignore[misc]
         settings = NetworkSettings(
             items=self.n_items, max_length=self.max_seq_length, **{key: config[key] for key in keys}
         )
-        self.network = Network(settings, budget=elements(config["memory_budget"]))
+        # A dense update of a large table would cost more than the step; several processes add dense gradients.
+        large = LOSSES[settings.loss_type].sampled and self.n_items > SPARSE_ABOVE and not settings.item_dense
+        sparse = config["sparse_updates"] if config["sparse_updates"] != "auto" else large and config["single_spec"]
+        self.network = Network(settings, budget=elements(config["memory_budget"]), sparse=bool(sparse))
 
     def pack(self, interaction: Any) -> tuple[Tensor, Packing]:
         """The histories of a RecBole batch, (B, L) padded on the right, as (T,) items and their packing."""

@@ -102,9 +102,7 @@ def check_settings(values: dict[str, Any]) -> None:
         raise UserError(str(error).replace("max_length", "MAX_ITEM_LIST_LENGTH")) from None
     elements(values.get("memory_budget"))
     if values.get("train_batches") not in ("auto", "windows", "prefixes"):
-        raise UserError(
-            f"train_batches is '{values.get('train_batches')}'; choose auto, windows or prefixes."
-        )
+        raise UserError(f"train_batches is '{values.get('train_batches')}'; choose auto, windows or prefixes.")
     for key in ("train_batch_size", "eval_batch_size", "epochs"):
         value, least = values.get(key), 0 if key == "epochs" else 1
         if isinstance(value, bool) or not isinstance(value, int) or value < least:
@@ -112,6 +110,22 @@ def check_settings(values: dict[str, Any]) -> None:
     rate = values.get("learning_rate")
     if isinstance(rate, bool) or not isinstance(rate, (int, float)) or rate <= 0:
         raise UserError(f"learning_rate is {rate!r}; give a number above 0, e.g. 0.001.")
+
+
+def network_settings(*, items: int, max_length: int, **overrides: Any) -> Any:
+    """The network's settings from ``defaults.yaml``, with some replaced; for use without RecBole's ``Config``.
+
+    Args:
+        items: N, padding included.
+        max_length: W, steps of history.
+        overrides: hyper-parameters by name.
+    """
+    from recbole.config import Config
+
+    from recbole_attnseq.nn.settings import NetworkSettings
+
+    values = {**defaults(Config._build_yaml_loader(None)), **overrides, "items": items, "max_length": max_length}
+    return NetworkSettings(**{field.name: values[field.name] for field in fields(NetworkSettings)})
 
 
 def refuse_misspelt(given: dict[str, Any], known: set[str], ours: set[str]) -> None:

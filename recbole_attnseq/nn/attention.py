@@ -96,9 +96,7 @@ class Attention(nn.Module):
         """How much each step counts for each candidate (K, D) at the end of each sequence: (B, L, K), sums to 1."""
         spread, hidden = packing.pad(states), self._outside(packing)
         logits = self.logits(spread, candidates)
-        share = torch.stack(
-            [torch.softmax(x.masked_fill(hidden, float("-inf")), dim=1) for x in logits]
-        ).mean(0)
+        share = torch.stack([torch.softmax(x.masked_fill(hidden, float("-inf")), dim=1) for x in logits]).mean(0)
         column = torch.arange(packing.longest, device=states.device)
         last = (column == packing.lengths[:, None] - 1)[..., None].to(share)
         return self.mix(last.expand_as(share), share)

@@ -40,12 +40,13 @@ class IdEncoder(ItemEncoder):
         dense: put dense + ReLU between a candidate's embedding and its vector.
         tied: read histories with the candidates' table; False gives histories a table of their own.
         scale: standard deviation of the initial embeddings.
+        sparse: give the tables sparse gradients, for catalogues of which a step touches a small part.
     """
 
-    def __init__(self, *, items: int, width: int, dense: bool, tied: bool, scale: float) -> None:
+    def __init__(self, *, items: int, width: int, dense: bool, tied: bool, scale: float, sparse: bool = False) -> None:
         super().__init__()
-        self.table = nn.Embedding(items, width, padding_idx=0)
-        self.history = self.table if tied else nn.Embedding(items, width, padding_idx=0)
+        self.table = nn.Embedding(items, width, padding_idx=0, sparse=sparse)
+        self.history = self.table if tied else nn.Embedding(items, width, padding_idx=0, sparse=sparse)
         self.dense = nn.Sequential(nn.Linear(width, width), nn.ReLU()) if dense else nn.Identity()
         for table in {self.table, self.history}:
             nn.init.normal_(table.weight, std=scale)

@@ -49,10 +49,11 @@ class Network(nn.Module):
 
     Args:
         settings: what to build.
+        sparse: give the item tables sparse gradients; the optimizer must know them (sampled losses only).
         budget: most elements of any temporary over (tokens x items), e.g. in the loss.
     """
 
-    def __init__(self, settings: NetworkSettings, budget: int = 1 << 25) -> None:
+    def __init__(self, settings: NetworkSettings, budget: int = 1 << 25, sparse: bool = False) -> None:
         super().__init__()
         self.settings = s = settings
         self.budget = budget
@@ -63,6 +64,7 @@ class Network(nn.Module):
             dense=s.item_dense,
             tied=s.tie_embeddings,
             scale=s.initializer_range,
+            sparse=sparse,
         )
         self.input_norm = nn.LayerNorm(s.hidden_size, eps=s.layer_norm_eps) if s.input_norm else nn.Identity()
         self.input_dropout = Dropout(s.embedding_dropout_prob)
@@ -74,9 +76,7 @@ class Network(nn.Module):
             scale=self.similarity.logit_scale(s.hidden_size),
             gate=s.attention_gate,
         )
-        self.loss_function = LOSSES[s.loss_type](
-            items=s.items - 1, negatives=s.num_negatives, calibration=s.gbce_t
-        )
+        self.loss_function = LOSSES[s.loss_type](items=s.items - 1, negatives=s.num_negatives, calibration=s.gbce_t)
         self.low_precision = torch.float32  # of the logits over all items; the trainer may lower it
         self.sharpness = 1 / s.temperature if self.similarity.tempered else 1.0
 

@@ -70,9 +70,7 @@ class _Recurrent(UserEncoder):
             packed: PackedSequence = pack_padded_sequence(
                 packing.pad(inputs), lengths, batch_first=True, enforce_sorted=False
             )
-            output, _ = pad_packed_sequence(
-                self.rnn(packed)[0], batch_first=True, total_length=packing.longest
-            )
+            output, _ = pad_packed_sequence(self.rnn(packed)[0], batch_first=True, total_length=packing.longest)
         hidden: Tensor = self.activation(self.dense(self.dropout(packing.unpad(output))))
         return hidden
 

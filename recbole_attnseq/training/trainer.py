@@ -21,6 +21,7 @@ from recbole_attnseq.data.store import ranges
 from recbole_attnseq.errors import UserError
 from recbole_attnseq.nn.packing import Packing
 from recbole_attnseq.training.evaluation import ANSWERED, Ranking, rank_targets, rows_per_block, seen_items
+from recbole_attnseq.training.optimizer import DenseAndSparse
 from recbole_attnseq.training.precision import choose, matmul_precision
 
 
@@ -32,6 +33,15 @@ class AttnSeqTrainer(Trainer):  # type: ignore[misc]
         self.precision = choose(config["precision"], self.device)
         model.network.low_precision = self.precision.logits
         self._batches: SequenceBatches | None = None
+
+    def _build_optimizer(self, **kwargs: Any) -> Any:
+        tables = [m.weight for m in self.model.modules() if isinstance(m, torch.nn.Embedding) and m.sparse]
+        if not tables:
+            return super()._build_optimizer(**kwargs)
+        if self.learner.lower() != "adam":
+            raise UserError(f"learner is {self.learner}, but sparse_updates needs adam; set one of the two otherwise.")
+        dense = [p for p in self.model.parameters() if all(p is not table for table in tables)]
+        return DenseAndSparse(dense, tables, self.learning_rate, self.weight_decay)
 
     def batches(self, train_data: Any) -> SequenceBatches:
         """How an epoch over ``train_data`` is cut, by the encoder's nature and ``train_batches``."""

@@ -1,0 +1,93 @@
+"""All benchmarks: `python -m benchmarks [section ...] [--peers PYTHON]`; writes records and RESULTS.md.
+
+Each section measures its pairs in one process, in turn and repeatedly, and prints ratios. Nothing else should run.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+from benchmarks import data_memory, epoch_time, growth, peak_share, peers, ranking_speed, to_quality
+from recbole_attnseq.leaderboard.records import commit, hardware, versions
+
+SECTIONS: dict[str, tuple[str, Any]] = {
+    "epoch": ("(a) Seconds an epoch beside RecBole's models", epoch_time),
+    "quality": ("(b) Time to the validation NDCG@10 of RecBole's SASRec at its best", to_quality),
+    "peak": ("(c) Share of the matrix-product peak, width 128", peak_share),
+    "data": ("(d) Preparing a data set", data_memory),
+    "ranking": ("(e) Full-ranking evaluation", ranking_speed),
+    "growth": ("(f) Growth with length and catalogue (sampled softmax)", growth),
+}
+FOLDER = Path(__file__).parent / "records"
+
+
+def main() -> None:
+    """Run the named sections (all by default), then write the page from all records there are."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser.add_argument("sections", nargs="*", metavar="SECTION", help=f"of {', '.join(SECTIONS)}; all by default")
+    parser.add_argument("--peers", metavar="PYTHON", help="also RecTools' SASRec, through an interpreter that has it")
+    parser.add_argument("--page", action="store_true", help="only write the page from the records")
+    args = parser.parse_args()
+    unknown = sorted(set(args.sections) - set(SECTIONS))
+    if unknown:
+        parser.error(f"unknown section {', '.join(unknown)}; choose of {', '.join(SECTIONS)}")
+    FOLDER.mkdir(exist_ok=True)
+    if not args.page:
+        for name in args.sections or SECTIONS:
+            title, module = SECTIONS[name]
+            print(f"\n## {title}\n", flush=True)
+            save(name, module.run())
+            print(module.table(load(name)["result"]), flush=True)
+        if args.peers:
+            save("peers", peers.run(args.peers))
+            print(peers.table(load("peers")["result"]))
+    (Path(__file__).parent / "RESULTS.md").write_text(page(), encoding="utf-8")
+
+
+def save(name: str, result: dict[str, Any]) -> None:
+    """Write one section's record."""
+    values = {
+        "section": name,
+        "date": time.strftime("%Y-%m-%d"),
+        "commit": commit(),
+        "hardware": hardware(),
+        "versions": versions(),
+        "result": result,
+    }
+    (FOLDER / f"{name}.json").write_text(json.dumps(values, indent=1) + "\n", encoding="utf-8")
+
+
+def load(name: str) -> dict[str, Any]:
+    """Read one section's record."""
+    values: dict[str, Any] = json.loads((FOLDER / f"{name}.json").read_text(encoding="utf-8"))
+    return values
+
+
+def page() -> str:
+    """RESULTS.md from the records."""
+    lines = [
+        "# Benchmarks",
+        "",
+        "Generated from `benchmarks/records/` by `make bench`. Ratios compare runs made in turn in one process on one "
+        "machine; seconds are this machine's and mean little elsewhere. Spread: lowest to highest of the pairs.",
+    ]
+    sections = {**SECTIONS, "peers": ("Beside RecTools' SASRec", peers)}
+    for name, (title, module) in sections.items():
+        if not (FOLDER / f"{name}.json").is_file():
+            continue
+        record = load(name)
+        machine = record["hardware"]
+        lines += ["", f"## {title}", "", module.table(record["result"]), ""]
+        lines.append(
+            f"<sub>{record['date']}, commit {record['commit']}, {machine['processor']}, {machine['threads']} threads, "
+            f"torch {record['versions']['torch']}</sub>"
+        )
+    return "\n".join(lines) + "\n"
+
+
+if __name__ == "__main__":
+    main()

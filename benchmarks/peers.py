@@ -1,0 +1,94 @@
+"""Beside RecTools' SASRec at equal width, layers, length and targets, run by another interpreter on the same data."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from benchmarks.common import CORPORA, build, our_epoch, scratch, spread
+
+_PEER = """
+import json, sys, time, logging, warnings
+warnings.filterwarnings("ignore"); logging.disable(logging.WARNING)
+import pandas as pd, torch
+from pytorch_lightning import Callback, Trainer
+from rectools.dataset import Dataset
+from rectools.models import SASRecModel
+frame, epochs, threads = pd.read_csv(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3])
+torch.set_num_threads(threads)
+times = []
+class Clock(Callback):
+    def on_train_epoch_start(self, trainer, module): self.start = time.perf_counter()
+    def on_train_epoch_end(self, trainer, module): times.append(time.perf_counter() - self.start)
+def trainer():
+    return Trainer(max_epochs=epochs, accelerator="cpu", logger=False, enable_checkpointing=False,
+                   enable_progress_bar=False, enable_model_summary=False, callbacks=[Clock()])
+model = SASRecModel(n_factors=64, n_blocks=2, n_heads=2, session_max_len=50, loss="softmax", batch_size=128, lr=1e-3,
+                    epochs=epochs, deterministic=False, get_trainer_func=trainer)
+model.fit(Dataset.construct(frame))
+print(json.dumps(times))
+"""
+
+
+def run(python: str, epochs: int = 3) -> dict[str, Any]:
+    """Seconds an epoch of both on each data set; the peer's first epoch does not count."""
+    result: dict[str, Any] = {}
+    for dataset in ("ml-100k", "amazon-beauty"):
+        if dataset != "ml-100k" and not (CORPORA / dataset).is_dir():
+            continue
+        with scratch(), tempfile.TemporaryDirectory() as folder:
+            trainer, train, *_ = build("AttnSeq", dataset, train_batch_size=2048)
+            columns = train._dataset.inter_feat.interaction
+            # The training part alone: every target, and the first item of each user.
+            last = torch.zeros(train._dataset.user_num, dtype=torch.long)
+            user = columns.flat["user_id"]
+            last.scatter_reduce_(0, columns["user_id"], columns.target, "amax")
+            kept = torch.arange(len(user)) <= last[user]
+            lines = ["user_id,item_id,weight,datetime"]
+            lines += [
+                f"{u},{i},1,{place}"
+                for place, (u, i) in enumerate(
+                    zip(user[kept].tolist(), columns.flat["item_id"][kept].tolist(), strict=True)
+                )
+            ]
+            path = Path(folder) / "interactions.csv"
+            path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+            done = subprocess.run(
+                [python, "-c", _PEER, str(path), str(epochs + 1), str(torch.get_num_threads())],
+                capture_output=True,
+                text=True,
+                check=False,
+            )
+            if done.returncode:
+                result[dataset] = {"failed": done.stderr.strip().splitlines()[-1]}
+                continue
+            theirs = json.loads(done.stdout.strip().splitlines()[-1])[1:]
+            epoch = our_epoch(trainer, train)
+            epoch()
+            ours = [epoch() for _ in range(epochs)]
+        result[dataset] = {
+            "AttnSeq": spread(ours),
+            "RecTools": spread(theirs),
+            "ratio": spread([a / b for a, b in zip(theirs, ours, strict=True)]),
+        }
+    return result
+
+
+def table(result: dict[str, Any]) -> str:
+    """The result as Markdown."""
+    lines = ["| data set | AttnSeq s an epoch | RecTools SASRec s an epoch | ratio |", "|---|---|---|---|"]
+    for dataset, e in result.items():
+        if "failed" in e:
+            lines.append(f"| {dataset} | failed: {e['failed']} |||")
+            continue
+        r = e["ratio"]
+        lines.append(
+            f"| {dataset} | {e['AttnSeq']['median']:.2f} | {e['RecTools']['median']:.2f} | "
+            f"**{r['median']:.1f}x** ({r['min']:.1f} to {r['max']:.1f}) |"
+        )
+    return "\n".join(lines)
