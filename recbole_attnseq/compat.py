@@ -327,7 +327,9 @@ def _something_to_predict(module: Any) -> None:
 
     def build(self: Any) -> list[Any]:
         parts: list[Any] = original(self)
-        if self.uid_field and len(parts) == 3 and not any(len(part.inter_feat) for part in parts[1:]):
+        ratios = (self.config["eval_args"]["split"] or {}).get("RS") or [1, 1]
+        meant = not any(ratios[1:])  # all for training, as before a model is put to use
+        if self.uid_field and not meant and not any(len(part.inter_feat) for part in parts[1:]):
             path = os.path.join(self.dataset_path, f"{self.dataset_name}.inter")
             raise UserError(
                 f"{path}: after the split no user has an interaction left to validate or test on. Give it "

@@ -76,6 +76,17 @@ def test_evaluates_in_every_mode(mode: str, cycle: str, quiet: dict[str, Any]) -
     assert result["test_result"]["hit@1"] > 0.95
 
 
+def test_may_train_on_everything(cycle: str, quiet: dict[str, Any]) -> None:
+    """Before it is put to use a model learns from all data: no part is left to validate or test on."""
+    eval_args = {"split": {"RS": [1, 0, 0]}, "order": "TO", "group_by": "user", "mode": "full"}
+    settings = {**quiet, **SMALL, **HIT, "epochs": 2, "eval_args": eval_args}
+    result = recbole_attnseq.run("AttnSeq", cycle, config_dict=settings)
+    assert result is not None
+    assert result["test_result"] is None
+    _, _, _, train, _, _ = load_run(result["checkpoint"])
+    assert len(train.dataset.inter_feat) == 60 * 13
+
+
 def config_of(dataset: str, **settings: Any) -> Config:
     return Config(model="AttnSeq", dataset=dataset, config_dict=settings)
 
