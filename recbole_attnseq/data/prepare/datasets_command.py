@@ -67,7 +67,7 @@ def instructions(source: Source) -> str:
         *(f"  note          {note}" for note in source.notes),
         "",
         f"  1. {fetch}",
-        f"  2. attnseq run --dataset={source.name}",
+        f"  2. {run_command(source.name)}",
     ]
     if source.recbole:
         lines.append(
@@ -76,6 +76,11 @@ def instructions(source: Source) -> str:
             "name exists; they are unfiltered."
         )
     return "\n".join(lines)
+
+
+def run_command(name: str) -> str:
+    """The command that trains on a prepared data set, from the folder that holds ``datasets`` and ``configs``."""
+    return f"attnseq run --dataset={name} --data_path=datasets --config_files configs/dataset/{name}.yaml"
 
 
 def _plot(name: str, path: Path, target: str) -> None:

@@ -22,7 +22,7 @@ from recbole_attnseq.data.prepare.vocabulary import NULLS
 from recbole_attnseq.errors import UserError
 from tests.data.prepare.helpers import adds_up, gz, zip_bytes
 
-_FUZZ = settings(max_examples=150, deadline=None)
+_FUZZ = settings(max_examples=80, deadline=None)
 _CELL = st.one_of(
     st.sampled_from(
         ["a", "b", "1", "2.0", "", " ", '"', '""', "nan", "None", "a\tb", "a\nb", "\r", "x,y", "é", "\x00", "'"]
@@ -181,7 +181,7 @@ def test_filters_against_plain_python(rows: list[tuple[int, int, int, int]], opt
 
 
 @given(st.sampled_from(sorted(SOURCES)), st.data())
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=150, deadline=None)
 def test_named_sources_with_garbage_in_the_right_places(name: str, data: st.DataObject) -> None:
     source = SOURCES[name]
     files: dict[str, bytes] = {}
