@@ -86,9 +86,11 @@ def work(
             continue
         try:
             study.optimize(recorded, n_trials=1, catch=(Exception,))
-        except (ValueError, AlreadyFinished) as error:
-            # This worker was silent for so long that another has taken the trial over.
-            if not any(words in str(error) for words in ("Cannot tell a", "already finished")):
+        except (ValueError, AssertionError, AlreadyFinished) as error:
+            # This worker was silent for so long that another has taken the trial over. Optuna 5 hides its own
+            # message behind an assertion.
+            text = f"{error} {error.__context__}"
+            if not any(words in text for words in ("Cannot tell a", "already finished")):
                 raise
         finally:
             free_memory()

@@ -6,6 +6,7 @@ import optuna
 import pytest
 import torch
 
+from recbole_attnseq.training.trainer import AttnSeqTrainer
 from recbole_attnseq.tuning import objective as module
 from recbole_attnseq.tuning.bookkeeping import REASON
 from recbole_attnseq.tuning.choices import make_pruner, make_sampler
@@ -64,9 +65,9 @@ def test_a_pruned_trial_keeps_its_curve_and_its_costs(problem, study_of, monkeyp
 
 
 def test_hyperband_prunes(problem, study_of, monkeypatch):
-    monkeypatch.setattr(module, "train_once", curves([[0.9 - 0.05 * n] * 9 for n in range(12)]))
+    monkeypatch.setattr(module, "train_once", curves([[0.9 - 0.05 * n] * 9 for n in range(9)]))
     storage, study = study_of("hyperband:max_resource=9,reduction_factor=3")
-    work(study, storage, SearchObjective(problem, [1]), Plan(12))
+    work(study, storage, SearchObjective(problem, [1]), Plan(9))
     assert {trial.state.name for trial in study.trials} == {"COMPLETE", "PRUNED"}
 
 
@@ -127,14 +128,16 @@ def test_a_setting_that_cannot_work_fails_its_trial(problem, study_of):
     assert study.trials[0].user_attrs[REASON].startswith("bad setting: n_heads is 5")
 
 
-def test_early_stopping_stays_recboles(settings, space_file, study_of, workdir):
-    problem = Problem(
-        "AttnSeq", "cycle", (), {**settings, "epochs": 60, "stopping_step": 2, "learning_rate": 1e-12}, space_file
-    )
+def test_early_stopping_stays_recboles(settings, space_file, study_of, workdir, monkeypatch):
+    falling = iter([0.9, 0.8, 0.7, 0.6, 0.5, 0.4])
+    monkeypatch.setattr(AttnSeqTrainer, "_valid_epoch", lambda self, *rest, **more: (next(falling), {"ndcg@5": 0.9}))
+    problem = Problem("AttnSeq", "cycle", (), {**settings, "epochs": 60, "stopping_step": 2}, space_file)
     storage, study = study_of()
     work(study, storage, SearchObjective(problem, [1]), Plan(1))
     trial = study.trials[0]
-    assert len(trial.intermediate_values) == trial.user_attrs["epochs"] == 4, "first epoch, and three without gain"
+    assert trial.intermediate_values == {1: 0.9, 2: 0.8, 3: 0.7, 4: 0.6}, "the best epoch, and three without gain"
+    assert trial.value == 0.9
+    assert trial.user_attrs["epochs"] == 4
     assert trial.user_attrs["seconds_per_epoch"] > 0
     assert trial.user_attrs["peak_memory_mib"] > 50
 
