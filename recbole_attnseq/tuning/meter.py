@@ -64,7 +64,7 @@ def peak_resident_mib() -> float:
     try:
         import resource
     except ImportError:  # Windows, which keeps the peak elsewhere
-        return float(psutil.Process().memory_info().peak_wset) / 2**20
+        return float(getattr(psutil.Process().memory_info(), "peak_wset", 0)) / 2**20
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak / (2**20 if sys.platform == "darwin" else 1024)
 
