@@ -65,8 +65,7 @@ def as_items_grow() -> dict[str, Any]:
                     return network.scores(part, Packing(lengths, LENGTH), vectors)
 
                 targets = torch.randint(1, items, (users,))
-                width = items * (LENGTH if attention == "dot" else 1)
-                block = rows_per_block(width, max(network.budget, width))
+                block = rows_per_block(items, network.budget)
                 time = min(seconds(lambda: rank_targets(score, targets, block)) for _ in range(2))  # noqa: B023
             entry[attention] = users / time
         result[str(items)] = entry

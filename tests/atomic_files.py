@@ -33,11 +33,7 @@ def write_cycle(folder: Path, users: int = 60, items: int = 12, length: int = 14
     write_interactions(
         folder,
         "cycle",
-        (
-            (f"u{u}", f"i{(start + t) % items}", 1000 + t)
-            for u, start in enumerate(starts)
-            for t in range(length)
-        ),
+        ((f"u{u}", f"i{(start + t) % items}", 1000 + t) for u, start in enumerate(starts) for t in range(length)),
     )
     return "cycle"
 
@@ -67,7 +63,5 @@ def write_tiny(folder: Path, users: int = 40, items: int = 30) -> str:
             for i in range(items)
         ),
     )
-    write_table(
-        place / "tiny.user", "user_id:token age:float", ((f"u{u}", 20 + u % 30) for u in range(users))
-    )
+    write_table(place / "tiny.user", "user_id:token age:float", ((f"u{u}", 20 + u % 30) for u in range(users)))
     return "tiny"

@@ -44,16 +44,16 @@ def read_header(path: str, separator: str, encoding: str | None = None) -> list[
     with open(path, encoding=encoding or "utf-8-sig", errors="replace") as file:
         line = file.readline().rstrip("\r\n")
     if not line:
-        raise UserError(
-            f"{path}:1: the file is empty; it needs a header such as user_id:token and one line a row."
-        )
+        raise UserError(f"{path}:1: the file is empty; it needs a header such as user_id:token and one line a row.")
     columns = []
     for cell in line.split(separator):
         name, colon, kind = cell.rpartition(":")
         if not colon or not name:
             raise UserError(
-                f"{path}:1: '{_short(cell)}' is no column header. The first line must name and type every column, "
-                f"separated as field_separator says ({separator!r}), e.g. user_id:token{separator}timestamp:float."
+                f"{path}:1: '{_short(cell)}' is no column header. The first line must name and type "
+                "every column, "
+                f"separated as field_separator says ({separator!r}), e.g. "
+                f"user_id:token{separator}timestamp:float."
             )
         if kind not in TYPES:
             raise UserError(f"{path}:1: column '{name}' has type '{kind}'; choose one of {', '.join(TYPES)}.")
@@ -121,12 +121,11 @@ def read_atomic(
     except pa.ArrowInvalid as error:
         raise _diagnose(path, separator, columns, wanted, encoding, str(error)) from error
     if table.num_rows == 0:
-        raise UserError(
-            f"{path}: a header but no rows; a data set needs at least one interaction, user or item."
-        )
+        raise UserError(f"{path}: a header but no rows; a data set needs at least one interaction, user or item.")
     if categorical:
         table = table.unify_dictionaries()
-    return table.to_pandas(split_blocks=True, self_destruct=True)
+    frame: pd.DataFrame = table.to_pandas(split_blocks=True, self_destruct=True)
+    return frame
 
 
 def _read_quoted(

@@ -30,9 +30,7 @@ def load_feat(self: Any, filepath: str, source: Any) -> pd.DataFrame | None:
     columns = []
     for column in read_header(filepath, separator, encoding):
         kind = FeatureType(column.type)
-        if (load_col is not None and column.name not in load_col) or (
-            unload_col and column.name in unload_col
-        ):
+        if (load_col is not None and column.name not in load_col) or (unload_col and column.name in unload_col):
             continue
         if isinstance(source, FeatureSource) or source != "link":
             self.field2source[column.name] = source
@@ -98,9 +96,7 @@ def remap(self: Any, remap_list: Sequence[tuple[pd.DataFrame, str, Any]]) -> Non
 def _number(column: pd.Series, kind: Any, numbers: dict[str, int]) -> npt.NDArray[np.int64]:
     """The ids of a column's tokens in order; new tokens join ``numbers``, missing ones are 0."""
     if kind == FeatureType.TOKEN_SEQ:
-        codes, distinct = pd.factorize(
-            np.concatenate(column.to_list()) if len(column) else np.array([], dtype=str)
-        )
+        codes, distinct = pd.factorize(np.concatenate(column.to_list()) if len(column) else np.array([], dtype=str))
     elif isinstance(column.dtype, pd.CategoricalDtype):
         codes = column.cat.codes.to_numpy()
         used = pd.unique(codes)  # in order of appearance; rows may have been filtered since the file was read

@@ -111,9 +111,7 @@ def _as_index(index: Any, length: int) -> Tensor:
         return torch.arange(length)[index]
     if isinstance(index, range):
         return torch.arange(index.start, index.stop, index.step)
-    tensor = (
-        torch.as_tensor(np.asarray(index)) if isinstance(index, (list, tuple)) else torch.as_tensor(index)
-    )
+    tensor = torch.as_tensor(np.asarray(index)) if isinstance(index, (list, tuple)) else torch.as_tensor(index)
     if tensor.dtype == torch.bool:
         return tensor.nonzero().squeeze(-1)
     return tensor.long()
@@ -142,9 +140,7 @@ def augment_lazily(self: Any) -> None:
     self._aug_presets()
     self._check_field("uid_field", "time_field")
     if getattr(self, "exact_times", None) is not None:
-        order = torch.argsort(
-            self.inter_feat[self.uid_field], stable=True
-        )  # the rows are in time order already
+        order = torch.argsort(self.inter_feat[self.uid_field], stable=True)  # the rows are in time order already
         self.exact_times = self.exact_times[order.numpy()]
     self.sort(by=[self.uid_field, self.time_field], ascending=True)
     flat: dict[str, Tensor] = dict(self.inter_feat.interaction)
@@ -162,9 +158,7 @@ def augment_lazily(self: Any) -> None:
         list_field = getattr(self, f"{field}_list_field")
         size = self.field2seqlen[list_field]
         lists[list_field] = (field, size if isinstance(size, int) else size[0])
-    self.inter_feat = PrefixInteraction(
-        PrefixColumns(flat, lists, self.item_list_length_field, target, length)
-    )
+    self.inter_feat = PrefixInteraction(PrefixColumns(flat, lists, self.item_list_length_field, target, length))
 
 
 def gathered_rows(self: Any, index: Any, join: bool = True) -> Any:

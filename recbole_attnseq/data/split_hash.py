@@ -39,9 +39,7 @@ def split_hash(
     for name in sorted(splits):
         user, item = splits[name]
         with np.errstate(over="ignore"):
-            pairs = (users[user] * np.uint64(0x9E3779B97F4A7C15)) ^ (
-                items[item] * np.uint64(0xC2B2AE3D27D4EB4F)
-            )
+            pairs = (users[user] * np.uint64(0x9E3779B97F4A7C15)) ^ (items[item] * np.uint64(0xC2B2AE3D27D4EB4F))
         pairs = np.sort(pairs)
         digest.update(f"{name}:{len(pairs)};".encode())
         digest.update(pairs.tobytes())

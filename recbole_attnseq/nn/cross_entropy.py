@@ -82,5 +82,5 @@ def linear_cross_entropy(
     chunk = max(1, min(len(states), max(64, cached // len(items)), budget // len(items)))
     # Under autocast either side may come narrow and the other not; gradients add up in float32 at least.
     wide = torch.promote_types(torch.promote_types(states.dtype, items.dtype), torch.float32)
-    result: Tensor = _LinearCrossEntropy.apply(states.to(wide), items.to(wide), targets, chunk, bound, low_precision)
+    result: Tensor = _LinearCrossEntropy.apply(states.to(wide), items.to(wide), targets, chunk, bound, low_precision)  # type: ignore[no-untyped-call]
     return result

@@ -48,7 +48,7 @@ class Dropout(nn.Module):
             return torch.zeros_like(inputs)
         words = torch.empty((inputs.numel() + 7) // 8, dtype=torch.int64).random_(-(2**63), None)
         mask = words.view(torch.uint8)[: inputs.numel()].view(inputs.shape) >= self.threshold
-        result: Tensor = _Masked.apply(inputs, mask, 256 / (256 - self.threshold))
+        result: Tensor = _Masked.apply(inputs, mask, 256 / (256 - self.threshold))  # type: ignore[no-untyped-call]
         return result
 
     def extra_repr(self) -> str:

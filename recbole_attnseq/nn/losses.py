@@ -6,8 +6,6 @@ return the mean over the M queries. ``softmax`` needs every item as a candidate;
 
 from __future__ import annotations
 
-import math
-
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -54,15 +52,15 @@ class Softmax(Loss):
 class SampledSoftmax(Softmax):
     """Cross-entropy over the target and K uniform negatives, which stand for all N by their number.
 
-    Each negative weighs (N - 1) / K, the usual log-Q correction, so the sum estimates the full one without bias
-    and scores mean the same at any K.
+    Each negative weighs (N - 1) / K', with K' those of the K that are not the target by accident: the usual log-Q
+    correction. So the sum estimates the full one without bias, and scores mean the same at any K.
     """
 
     sampled = True
 
     def forward(self, positive: Tensor, negative: Tensor) -> Tensor:
-        weight = math.log(max(1.0, (self.items - 1) / self.negatives))
-        return super().forward(positive, negative + weight)
+        counted = (negative > float("-inf")).sum(1, keepdim=True).clamp(min=1)
+        return super().forward(positive, negative + torch.log((self.items - 1) / counted))
 
 
 @LOSSES.register("bce")

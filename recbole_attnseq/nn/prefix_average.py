@@ -77,7 +77,7 @@ def window_average(logits: Tensor, values: Tensor, packing: Packing) -> Tensor:
     if wide:
         return window_average_direct(logits, values, packing)
     mask = packing.mask.to(logits.dtype)
-    result: Tensor = _RatioOfSums.apply(logits, values, mask, packing)
+    result: Tensor = _RatioOfSums.apply(logits, values, mask, packing)  # type: ignore[no-untyped-call]
     return result
 
 

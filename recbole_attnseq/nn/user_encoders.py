@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import ClassVar
 
 import torch
@@ -44,7 +45,7 @@ class _Recurrent(UserEncoder):
         activation: ``"relu"`` or ``"none"``, after the dense layer.
     """
 
-    cell: ClassVar[type[nn.RNNBase]]
+    cell: ClassVar[Callable[..., nn.RNNBase]]
     directions: ClassVar[int] = 1
 
     def __init__(self, *, width: int, hidden: int, layers: int, dropout: float, activation: str) -> None:

@@ -15,10 +15,9 @@ from torch import Tensor
 from recbole_attnseq.data.batches import fill
 
 # Models proven equal on trimmed batches (tests/test_baseline_batches.py, dropout off). Not among them, since their
-# layers are tied to the maximum length: Caser, LightSANs, BERT4Rec (its mask token sits behind the last position).
-PADDING_FREE = frozenset(
-    {"GRU4Rec", "GRU4RecF", "SASRec", "SASRecF", "NARM", "STAMP", "CORE", "FPMC", "SRGNN", "AttnSeq"}
-)
+# result depends on the padding: Caser and LightSANs (layers of the maximum length), BERT4Rec (its mask token sits
+# behind the last position), STAMP (its attention gives the padding's vector a weight).
+PADDING_FREE = frozenset({"GRU4Rec", "GRU4RecF", "SASRec", "SASRecF", "NARM", "CORE", "FPMC", "SRGNN", "AttnSeq"})
 
 
 class BucketedLoader:

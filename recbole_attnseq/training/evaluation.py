@@ -185,5 +185,5 @@ def rank_loader(trainer: Any, loader: Any) -> Ranking | None:
         _, scores, _users, items = trainer._full_sort_batch_eval(batch)
         if len(items) != len(scores):
             return None
-        ranks.append(rank_targets(lambda rows, s=scores: s[rows], items, len(scores)).rank)
+        ranks.append(rank_targets(scores.__getitem__, items, len(scores)).rank)
     return Ranking(torch.cat(ranks), None)

@@ -23,7 +23,7 @@ class DenseAndSparse:
     """
 
     def __init__(
-        self, dense: Iterable[nn.Parameter], sparse: Iterable[nn.Parameter], learning_rate: float, weight_decay: float
+        self, dense: Iterable[nn.Parameter], sparse: Iterable[torch.Tensor], learning_rate: float, weight_decay: float
     ) -> None:
         self.parts: dict[str, torch.optim.Optimizer] = {
             "dense": torch.optim.Adam(dense, lr=learning_rate, weight_decay=weight_decay),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable
 from typing import Any
 
 import torch
@@ -40,7 +40,9 @@ class AttnSeqTrainer(Trainer):  # type: ignore[misc]
             return super()._build_optimizer(**kwargs)
         if self.learner.lower() != "adam":
             raise UserError(f"learner is {self.learner}, but sparse_updates needs adam; set one of the two otherwise.")
-        dense = [p for p in self.model.parameters() if all(p is not table for table in tables)]
+        dense: list[torch.nn.Parameter] = [
+            p for p in self.model.parameters() if all(p is not table for table in tables)
+        ]
         return DenseAndSparse(dense, tables, self.learning_rate, self.weight_decay)
 
     def batches(self, train_data: Any) -> SequenceBatches:
@@ -77,7 +79,7 @@ class AttnSeqTrainer(Trainer):  # type: ignore[misc]
         batches = self.batches(train_data)
         rank, world = (dist.get_rank(), dist.get_world_size()) if not self.config["single_spec"] else (0, 1)
         total = torch.zeros((), device=self.device)
-        steps: Iterator[Batch | None] = batches.epoch(epoch_idx, rank, world)
+        steps: Iterable[Batch | None] = batches.epoch(epoch_idx, rank, world)
         if show_progress:
             label = set_color(f"Train {epoch_idx:>5}", "pink")
             steps = tqdm(steps, total=batches.steps(epoch_idx), ncols=100, desc=label)
@@ -116,7 +118,8 @@ class AttnSeqTrainer(Trainer):  # type: ignore[misc]
         for parameter in parameters:
             parameter.grad = flat[offset : offset + parameter.numel()].view_as(parameter)
             offset += parameter.numel()
-        return flat[-2]
+        mean: Tensor = flat[-2]
+        return mean
 
     @torch.no_grad()
     def evaluate(
@@ -153,17 +156,18 @@ class AttnSeqTrainer(Trainer):  # type: ignore[misc]
         network, device = self.model.network, self.device
         with matmul_precision(self.precision.matmul):
             vectors = network.vectors()
-            width = len(vectors) * (self.model.max_seq_length if network.attention.uses_history else 1)
 
             def score(rows: slice) -> Tensor:
                 length = store.length[rows]
                 items = store.items[ranges(store.target[rows] - length, length)].to(device)
-                return network.scores(items, Packing(length.to(device), self.model.max_seq_length), vectors)
+                packing = Packing(length.to(device), self.model.max_seq_length)
+                scores: Tensor = network.scores(items, packing, vectors)
+                return scores
 
             return rank_targets(
                 score,
                 store.items[store.target],
-                rows_per_block(width, network.budget),
+                rows_per_block(len(vectors), network.budget),
                 seen=seen_items(dataset) if self.config["exclude_history"] else None,
                 top=top,
             )

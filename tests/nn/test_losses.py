@@ -32,7 +32,8 @@ class TestSampledSoftmax(LossContract):
     name = "sampled_softmax"
 
     def plain(self, positive: float, negatives: list[float]) -> float:
-        mass = (self.items - 1) / self.negatives * sum(map(math.exp, negatives))
+        counted = sum(negative > -math.inf for negative in negatives)  # hits by accident stand for nobody
+        mass = (self.items - 1) / counted * sum(map(math.exp, negatives))
         return -math.log(math.exp(positive) / (math.exp(positive) + mass))
 
     def test_all_items_as_negatives_give_the_full_softmax(self) -> None:

@@ -1,0 +1,74 @@
+"""Run records: complete, readable again, named by what they are, refused when they are not whole."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from recbole_attnseq.errors import UserError
+from recbole_attnseq.leaderboard.records import RunRecord, make_record, read_record
+from recbole_attnseq.training.session import configure, train
+
+SPLIT = {"split": {"LS": "valid_and_test"}, "order": "TO", "group_by": "user", "mode": "full"}
+
+
+def _record(model: str, dataset: str, quiet: dict[str, Any], **settings: Any) -> RunRecord:
+    given = {**quiet, "epochs": 2, "eval_args": SPLIT, "hidden_size": 16, "inner_size": 16, **settings}
+    return make_record(train(configure(model, dataset, settings=given)), given, {"compiled": False})
+
+
+def test_a_record_survives_its_file_and_explains_its_metrics(tiny: str, quiet: dict[str, Any]) -> None:
+    record = _record("AttnSeq", tiny, quiet)
+    path = record.save("runs")
+    assert path == Path("runs/tiny") / record.name
+    assert read_record(path) == record
+    assert record.users == sorted(record.users, key=record.users.index)
+    assert len(record.users) == 40
+    ndcg = np.mean([1 / np.log2(rank + 1) if rank <= 10 else 0 for rank in record.ranks])
+    assert record.test["ndcg@10"] == pytest.approx(ndcg, abs=1e-4)
+    assert [point["epoch"] for point in record.curve] == [0, 1]
+    assert record.valid["ndcg@10"] == max(point["valid"] for point in record.curve)
+    assert record.parameters > 0
+    assert record.peak_memory > 50
+    assert record.seconds > 0
+
+
+def test_the_same_run_gives_the_same_record_and_another_another_name(tiny: str, quiet: dict[str, Any]) -> None:
+    first, second = _record("AttnSeq", tiny, quiet), _record("AttnSeq", tiny, quiet)
+    assert first.name == second.name
+    assert first.ranks == second.ranks
+    assert first.test == second.test
+    assert _record("AttnSeq", tiny, quiet, learning_rate=0.01).name != first.name
+    assert _record("AttnSeq", tiny, quiet, seed=7).name.split("-")[1] == "7"
+
+
+def test_models_of_both_kinds_share_users_and_split(tiny: str, quiet: dict[str, Any]) -> None:
+    ours, pop = _record("AttnSeq", tiny, quiet), _record("Pop", tiny, quiet)
+    assert ours.split_hash == pop.split_hash
+    assert ours.users == pop.users
+
+
+@pytest.mark.parametrize(
+    ("spoil", "reason"),
+    [
+        (lambda text: text[: len(text) // 2], "corrupt"),
+        (lambda text: json.dumps({**json.loads(text), "schema": 99}), "schema 99"),
+        (lambda text: json.dumps({k: v for k, v in json.loads(text).items() if k != "ranks"}), "ranks"),
+        (lambda text: "[]", "schema None"),
+    ],
+)
+def test_spoiled_records_are_refused(tiny: str, quiet: dict[str, Any], spoil: Any, reason: str) -> None:
+    path = _record("Pop", tiny, quiet, epochs=1).save("runs")
+    path.write_text(spoil(path.read_text()))
+    with pytest.raises(UserError, match=reason) as caught:
+        read_record(path)
+    assert str(path) in str(caught.value)
+
+
+def test_a_missing_record_is_named() -> None:
+    with pytest.raises(UserError, match=r"nowhere\.json does not exist"):
+        read_record("nowhere.json")

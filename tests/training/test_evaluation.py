@@ -1,0 +1,111 @@
+"""Our full ranking gives RecBole's metrics, to the last digit, in blocks of any size."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from recbole_attnseq.errors import UserError
+from recbole_attnseq.training.evaluation import Ranking, rank_targets, rows_per_block, seen_items
+from recbole_attnseq.training.session import configure, train
+
+METRICS = ["Recall", "MRR", "NDCG", "Hit", "Precision", "F1", "MAP", "ItemCoverage", "GiniIndex", "AveragePopularity"]
+
+
+def _session(model: str, dataset: str, quiet: dict[str, Any], **settings: Any) -> Any:
+    base = {**quiet, "epochs": 2, "metrics": METRICS, "topk": [1, 3, 5], "valid_metric": "NDCG@5"}
+    if model in ("SASRec", "GRU4Rec"):
+        base["train_neg_sample_args"] = None
+    return train(configure(model, dataset, settings={**base, **settings}))
+
+
+@pytest.mark.parametrize("attention", ["last", "dot"])
+def test_metrics_equal_recboles(tiny: str, quiet: dict[str, Any], attention: str) -> None:
+    from recbole.trainer import Trainer
+
+    session = _session("AttnSeq", tiny, quiet, attention=attention, hidden_size=16, n_layers=1, inner_size=16)
+    theirs = Trainer.evaluate(session.trainer, session.test, load_best_model=False)
+    assert len(theirs) == 3 * len(METRICS)
+    for name, value in theirs.items():
+        assert session.test_result[name] == pytest.approx(float(value), abs=1e-12), name
+
+
+def test_block_size_changes_nothing() -> None:
+    torch.manual_seed(0)
+    scores, targets = torch.randn(50, 30), torch.randint(1, 30, (50,))
+    whole = rank_targets(lambda rows: scores[rows].clone(), targets, 50, top=5)
+    for block in (1, 7, 49):
+        part = rank_targets(lambda rows: scores[rows].clone(), targets, block, top=5)
+        assert part.rank.equal(whole.rank)
+        assert part.top is not None
+        assert whole.top is not None
+        assert part.top.equal(whole.top)
+    expected = [1 + int((row[1:] > row[t]).sum()) for row, t in zip(scores, targets, strict=True)]
+    assert whole.rank.tolist() == expected
+
+
+def test_equal_scores_are_no_perfect_ranking() -> None:
+    ranking = rank_targets(lambda rows: torch.zeros(3, 11), torch.tensor([1, 5, 10]), 3)
+    assert ranking.rank.tolist() == [1, 5, 10]
+
+
+def test_seen_items_leave_the_ranking_but_the_target_stays() -> None:
+    scores = torch.tensor([[9.0, 5.0, 4.0, 3.0, 2.0]])
+    seen = lambda rows: (torch.tensor([0, 0]), torch.tensor([1, 3]))  # noqa: E731
+    ranking = rank_targets(lambda rows: scores.clone(), torch.tensor([3]), 1, seen=seen)
+    assert ranking.rank.tolist() == [2]  # item 1 is gone, item 2 is still higher
+
+
+@pytest.mark.parametrize("length", [3, 50])
+def test_the_whole_history_counts_as_seen(tiny: str, quiet: dict[str, Any], length: int) -> None:
+    session = _session("AttnSeq", tiny, quiet, hidden_size=16, n_layers=1, MAX_ITEM_LIST_LENGTH=length, epochs=1)
+    dataset = session.test._dataset
+    row, item = seen_items(dataset)(slice(0, len(dataset)))
+    frame = np.loadtxt(Path("dataset/tiny/tiny.inter"), dtype=str, skiprows=1)
+    user_of, token = dataset.field2id_token["user_id"], dataset.field2id_token["item_id"]
+    for position in range(len(dataset)):
+        user = str(user_of[int(dataset.inter_feat["user_id"][position])])
+        mine = frame[frame[:, 0] == user]
+        mine = mine[np.argsort(mine[:, 3].astype(float), kind="stable")][:-1, 1]
+        assert sorted(str(token[int(i)]) for i in item[row == position]) == sorted(mine.tolist())
+
+
+def test_baselines_obey_the_same_rule(tiny: str, quiet: dict[str, Any]) -> None:
+    """With ``exclude_history`` RecBole's own sequential model ranks only unseen items and the target."""
+    small = {"hidden_size": 16, "inner_size": 16, "n_layers": 1}
+    masked = _session("SASRec", tiny, quiet, exclude_history=True, **small)
+    plain = _session("SASRec", tiny, quiet, **small)
+    assert masked.ranking is not None
+    assert plain.ranking is not None
+    items = masked.test._dataset.item_num - 1
+    row, _ = seen_items(masked.test._dataset)(slice(0, len(masked.ranking.rank)))
+    seen = torch.bincount(row, minlength=len(masked.ranking.rank))
+    assert (masked.ranking.rank <= items - seen).all()
+    assert not (plain.ranking.rank <= items - seen).all()
+    hits = (masked.ranking.rank <= 5).double().mean()
+    assert masked.test_result["hit@5"] == pytest.approx(float(hits), abs=1e-4)
+
+
+@pytest.mark.parametrize("model", ["Pop", "BPR", "SASRec"])
+def test_ranks_of_any_model_explain_its_metrics(tiny: str, quiet: dict[str, Any], model: str) -> None:
+    split = {"split": {"LS": "valid_and_test"}, "order": "TO", "group_by": "user", "mode": "full"}
+    session = _session(model, tiny, quiet, eval_args=split, epochs=1)
+    assert session.ranking is not None
+    mrr = torch.where(session.ranking.rank <= 5, 1 / session.ranking.rank, 0.0).mean()
+    # Pop's scores tie, where RecBole's top-k picks freely; everything else must agree.
+    assert session.test_result["mrr@5"] == pytest.approx(float(mrr), abs=0.05 if model == "Pop" else 1e-4)
+
+
+def test_a_budget_below_one_row_is_refused() -> None:
+    assert rows_per_block(100, 1000) == 10
+    with pytest.raises(UserError, match="memory_budget"):
+        rows_per_block(1001, 1000)
+
+
+def test_hits_are_read_off_the_ranks() -> None:
+    struct = Ranking(torch.tensor([1, 4, 9]), None).as_struct(4)
+    assert struct.get("rec.topk").tolist() == [[1, 0, 0, 0, 1], [0, 0, 0, 1, 1], [0, 0, 0, 0, 1]]

@@ -1,0 +1,70 @@
+"""Sparse updates touch the rows of the batch, and a first step equals Adam's."""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+import pytest
+import torch
+from torch import nn
+
+from recbole_attnseq.training.optimizer import DenseAndSparse
+from recbole_attnseq.training.session import configure, train
+
+
+def _pair() -> tuple[nn.Embedding, nn.Embedding]:
+    torch.manual_seed(0)
+    dense = nn.Embedding(50, 4)
+    sparse = nn.Embedding(50, 4, sparse=True)
+    sparse.load_state_dict(dense.state_dict())
+    return dense, sparse
+
+
+def test_first_step_equals_adam_and_other_rows_stay() -> None:
+    dense, sparse = _pair()
+    other = nn.Linear(4, 1)
+    rows = torch.tensor([3, 7, 7])
+    optimizer = DenseAndSparse(other.parameters(), [sparse.weight], 0.1, 0.0)
+    plain = torch.optim.Adam(dense.parameters(), lr=0.1)
+    before = sparse.weight.detach().clone()
+    for table, step in ((dense, plain), (sparse, optimizer)):
+        table(rows).pow(2).sum().backward()
+        step.step()
+    torch.testing.assert_close(sparse.weight[rows], dense.weight[rows])
+    untouched = [row for row in range(50) if row not in (3, 7)]
+    assert sparse.weight[untouched].equal(before[untouched])
+
+
+def test_state_survives() -> None:
+    _, sparse = _pair()
+    optimizer = DenseAndSparse(nn.Linear(4, 1).parameters(), [sparse.weight], 0.1, 0.0)
+    sparse(torch.tensor([1])).sum().backward()
+    optimizer.step()
+    again = copy.deepcopy(sparse)
+    other = DenseAndSparse(nn.Linear(4, 1).parameters(), [again.weight], 0.1, 0.0)
+    other.load_state_dict(copy.deepcopy(optimizer.state_dict()))  # as from a file
+    for table, step in ((sparse, optimizer), (again, other)):
+        step.zero_grad()
+        table(torch.tensor([1])).sum().backward()
+        step.step()
+    assert again.weight.equal(sparse.weight)
+
+
+def test_the_cycle_is_learned_with_sparse_updates(cycle: str, quiet: dict[str, Any]) -> None:
+    settings = {
+        **quiet, "sparse_updates": True, "loss_type": "sampled_softmax", "num_negatives": 6, "epochs": 40,
+        "train_batch_size": 64, "learning_rate": 0.01, "hidden_size": 16, "n_layers": 1, "inner_size": 32,
+        "metrics": ["Hit"], "topk": [1], "valid_metric": "Hit@1", "embedding_dropout_prob": 0.0,
+    }  # fmt: skip
+    session = train(configure("AttnSeq", cycle, settings=settings))
+    assert isinstance(session.trainer.optimizer, DenseAndSparse)
+    assert session.test_result["hit@1"] > 0.95
+
+
+def test_sparse_updates_need_adam(cycle: str, quiet: dict[str, Any]) -> None:
+    from recbole_attnseq.errors import UserError
+
+    settings = {**quiet, "sparse_updates": True, "loss_type": "sampled_softmax", "num_negatives": 6, "learner": "sgd"}
+    with pytest.raises(UserError, match="sparse_updates"):
+        train(configure("AttnSeq", cycle, settings=settings))
