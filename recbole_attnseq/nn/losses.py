@@ -59,7 +59,7 @@ class SampledSoftmax(Softmax):
     sampled = True
 
     def forward(self, positive: Tensor, negative: Tensor) -> Tensor:
-        counted = (negative > float("-inf")).sum(1, keepdim=True).clamp(min=1)
+        counted = (negative > float("-inf")).sum(1, keepdim=True).clamp(min=1).to(negative.dtype)
         return super().forward(positive, negative + torch.log((self.items - 1) / counted))
 
 
