@@ -40,6 +40,8 @@ class SequenceBatches:
         store: the targets and their histories.
         size: targets a batch; a batch is filled until the next piece would exceed it.
         stride: most targets of one piece (see :func:`~recbole_attnseq.data.store.windows`); 1 for prefixes.
+        round_to: fill each batch up to a multiple of this many tokens with one idle sequence of padding items, which
+            has no targets. A CPU's kernels are generated for the shapes they meet: few shapes, few generations.
         bucket: put pieces of like length together, for encoders that pad or where pieces are prefixes.
         seed: of the shuffle; epoch e of equal seeds is equal.
 
@@ -47,7 +49,9 @@ class SequenceBatches:
         UserError: ``size`` is below 1, or the store holds no target.
     """
 
-    def __init__(self, store: SequenceStore, *, size: int, stride: int, bucket: bool, seed: int) -> None:
+    def __init__(
+        self, store: SequenceStore, *, size: int, stride: int, bucket: bool, seed: int, round_to: int = 1
+    ) -> None:
         if size < 1 or stride < 1:
             raise UserError(f"train_batch_size is {size}; a batch needs room for at least one target.")
         if len(store.target) == 0:
@@ -59,6 +63,7 @@ class SequenceBatches:
         self.pieces: Windows = windows(self.store, min(stride, size))
         self.bucket = bucket
         self.seed = seed
+        self.round_to = round_to
 
     @property
     def targets(self) -> int:
@@ -103,7 +108,12 @@ class SequenceBatches:
         # Position of a token in the batch minus its position in the store, per piece.
         shift = lengths.cumsum(0) - lengths - start
         queries = target - 1 + torch.repeat_interleave(shift, count)
-        return Batch(self.store.items[ranges(start, lengths)], lengths, queries, self.store.items[target])
+        items = self.store.items[ranges(start, lengths)]
+        idle = -len(items) % self.round_to
+        if idle:
+            items = torch.cat([items, items.new_zeros(idle)])
+            lengths = torch.cat([lengths, lengths.new_tensor([idle])])
+        return Batch(items, lengths, queries, self.store.items[target])
 
 
 def fill(count: Tensor, size: int) -> Tensor:

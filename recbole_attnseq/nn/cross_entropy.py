@@ -6,10 +6,13 @@ import math
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 # Rows of logits at a time. Small enough for a chunk to stay in a core's cache between the passes over it.
 CACHED_ELEMENTS = 1 << 20
+# Rows are filled up to a multiple of this: a CPU's kernels are generated for the shapes they meet.
+ROW_QUANTUM = 128
 # exp of this, summed over a million items, is far from overflow; exp of its negative far from underflow.
 SAFE_EXPONENT = 40.0
 
@@ -32,17 +35,20 @@ class _LinearCrossEntropy(torch.autograd.Function):
         transposed = narrow_items.T.contiguous()
         positive = (states * wanted).sum(1)
         mass = torch.empty_like(positive)
-        for start in range(0, len(states), chunk):
-            rows = slice(start, start + chunk)
+        count = len(states)
+        narrow_states = F.pad(narrow_states, (0, 0, 0, -count % ROW_QUANTUM))
+        for start in range(0, count, chunk):
+            rows, real = slice(start, start + chunk), min(chunk, count - start)
             logits = narrow_states[rows] @ transposed
             # Padding is no candidate, not even for the peak: its 0 would drown logits far below.
             logits[:, 0] = float("-inf")
             peak = 0 if bound < SAFE_EXPONENT else logits.amax(1, keepdim=True)
             exponentials = (logits if bound < SAFE_EXPONENT else logits.sub_(peak)).exp_()
             total = exponentials.sum(1, keepdim=True, dtype=torch.float32)
-            mass[rows] = (total.log() + peak).squeeze(1)
-            torch.div(exponentials @ narrow_items, total, out=state_gradient[rows])
-            item_gradient += exponentials.T @ (states[rows] / total).to(low)
+            mass[rows] = (total.log() + peak).squeeze(1)[:real]
+            state_gradient[rows] = ((exponentials @ narrow_items) / total)[:real]
+            # Rows that only fill up are zero: they add nothing to the items.
+            item_gradient += exponentials.T @ (narrow_states[rows] / total).to(low)
         item_gradient.index_add_(0, targets, states, alpha=-1)
         ctx.save_for_backward(state_gradient.sub_(wanted), item_gradient)
         ctx.count = len(states)
@@ -80,6 +86,8 @@ def linear_cross_entropy(
     """
     cached = CACHED_ELEMENTS if states.device.type == "cpu" else budget
     chunk = max(1, min(len(states), max(64, cached // len(items)), budget // len(items)))
+    if chunk > ROW_QUANTUM:
+        chunk -= chunk % ROW_QUANTUM
     # Under autocast either side may come narrow and the other not; gradients add up in float32 at least.
     wide = torch.promote_types(torch.promote_types(states.dtype, items.dtype), torch.float32)
     result: Tensor = _LinearCrossEntropy.apply(states.to(wide), items.to(wide), targets, chunk, bound, low_precision)  # type: ignore[no-untyped-call]

@@ -73,6 +73,12 @@ class Packing:
         return (key >= first) & (key <= query)
 
     @cached_property
+    def additive_mask(self) -> Tensor:
+        """(T/C, 1, C, 2C) 0 where the mask is True and -inf elsewhere, to be added to logits of any head."""
+        zero = torch.zeros((), device=self.device)
+        return torch.where(self.mask, zero, zero - float("inf"))[:, None]
+
+    @cached_property
     def distance(self) -> Tensor:
         """(C, 2C) how far back each key lies, clamped to 0..W-1 (outside of which the mask is False)."""
         size = self.block

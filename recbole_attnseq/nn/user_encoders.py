@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from typing import ClassVar
 
@@ -136,10 +135,11 @@ class _Block(nn.Module):
         query, key, value = self.project(states).split(width, dim=-1)
         query, key, value = packing.queries(query), packing.keys(key), packing.keys(value)
         query, key, value = (x.unflatten(-1, (self.heads, -1)).transpose(1, 2) for x in (query, key, value))
-        # One additive mask per head serves as band and as relative position (as in T5, one bias per distance).
-        bias = self.distance_bias[:, packing.distance]  # (H, C, 2C)
-        mask = torch.where(packing.mask[:, None], bias, float("-inf"))  # (T/C, H, C, 2C)
-        logits = torch.matmul(query / math.sqrt(query.shape[-1]), key.transpose(-1, -2)) + mask
+        logits = torch.matmul(query * query.shape[-1] ** -0.5, key.transpose(-1, -2))  # (T/C, H, C, 2C)
+        # Relative positions as in T5, one bias per head and distance; then the band. Both in place: nothing else
+        # needs the logits before.
+        logits += self.distance_bias[:, packing.distance]
+        logits += packing.additive_mask
         weights = self.attention_dropout(torch.softmax(logits, dim=-1))
         return packing.tokens_of(torch.matmul(weights, value).transpose(1, 2).flatten(2))
 
