@@ -160,6 +160,16 @@ def _kmeans_if_there(node: ast.AST) -> ast.AST:
     return node
 
 
+def _index_range(node: ast.AST) -> ast.AST:
+    if (
+        isinstance(node, ast.Call)
+        and _is_name(node.func, "list")
+        and ast.unparse(node) == "list(range(self.sample_size))"
+    ):
+        return node.args[0]
+    return node
+
+
 def _no_ray(node: ast.AST) -> ast.AST:
     if isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] == "ray":
         return ast.parse("tune = None").body[0]
@@ -673,6 +683,13 @@ REMEDIES: tuple[Remedy, ...] = (
         "RecBole imports ray where it uses it",
         trigger=("from ray import",),
         rewrite=_no_ray,
+    ),
+    Remedy(
+        "index range",
+        "every loader makes a Python list of all its row numbers: 36 bytes a row for what a range says in none",
+        "RecBole hands the range itself to the loader",
+        trigger=("list(range(self.sample_size))",),
+        rewrite=_index_range,
     ),
     Remedy(
         "kmeans",

@@ -67,6 +67,14 @@ def _ray() -> None:
     assert "ray" not in sys.modules
 
 
+@probe("index range")
+def _index_range() -> None:
+    train, *_ = loaders_of(config_of("BPR"))
+    with mock.patch("recbole.data.dataloader.abstract_dataloader.start_iter", True):
+        assert isinstance(train.dataset, range)
+    assert sum(len(batch) for batch in train) == len(train._dataset)
+
+
 @probe("kmeans")
 def _kmeans() -> None:
     with mock.patch.dict(sys.modules, {"kmeans_pytorch": None}):

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+import torch
 from recbole.data.dataset.sequential_dataset import SequentialDataset
 
 from recbole_attnseq.data.prefixes import PrefixInteraction
@@ -13,9 +18,52 @@ from recbole_attnseq.data.store import SequenceStore
 class AttnSeqDataset(SequentialDataset):  # type: ignore[misc]
     """Rows, fields and splits are RecBole's; :meth:`store` is the way around its padded rows."""
 
+    def leave_one_out(self, group_by: str, leave_one_mode: str) -> list[Any]:
+        """RecBole's split, row for row, without a Python list of every row of every user."""
+        held_out = {"valid_and_test": 2, "valid_only": 1, "test_only": 1}
+        if group_by is None or leave_one_mode not in held_out:
+            result: list[Any] = super().leave_one_out(group_by, leave_one_mode)  # which says what is wrong
+            return result
+        order, place, size = _grouped(self.inter_feat[group_by].numpy())
+        out = np.minimum(held_out[leave_one_mode], size - 1)  # the first row of a user is always trained on
+        behind = size - place  # 1 for a user's last row
+        train, last = order[behind > out], order[(behind == 1) & (out >= 1)]
+        if leave_one_mode == "valid_and_test":
+            return self._parts(train, order[(behind == 2) & (out >= 2)], last)
+        return self._parts(train, *((last, last[:0]) if leave_one_mode == "valid_only" else (last[:0], last)))
+
+    def split_by_ratio(self, ratios: Sequence[float], group_by: str | None = None) -> list[Any]:
+        """RecBole's split, row for row, without a Python list of every row of every user."""
+        if group_by is None:
+            result: list[Any] = super().split_by_ratio(ratios, group_by)
+            return result
+        shares = [ratio / sum(ratios) for ratio in ratios]
+        order, place, size = _grouped(self.inter_feat[group_by].numpy())
+        sizes, which = np.unique(size, return_inverse=True)
+        cuts = np.array([[0, *self._calcu_split_ids(tot=int(n), ratios=shares), n] for n in sizes])[which]
+        return self._parts(*(order[(place >= cuts[:, i]) & (place < cuts[:, i + 1])] for i in range(len(shares))))
+
+    def _parts(self, *rows: npt.NDArray[np.int64]) -> list[Any]:
+        self._drop_unused_col()
+        return [self.copy(self.inter_feat[torch.from_numpy(part)]) for part in rows]
+
     def store(self) -> SequenceStore:
         """The targets of this part of the split, and their histories."""
         return sequence_store(self)
+
+
+def _grouped(keys: npt.NDArray[np.int64]) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """Rows by group, groups by first appearance, as RecBole goes through them.
+
+    Returns:
+        (R,) row numbers in that order, and for each its place in its group from 0 and its group's size.
+    """
+    codes, _ = pd.factorize(keys)
+    order = np.argsort(codes, kind="stable")
+    counts = np.bincount(codes)
+    starts = np.cumsum(counts) - counts
+    grouped = codes[order]
+    return order, np.arange(len(order)) - starts[grouped], counts[grouped]
 
 
 def sequence_store(dataset: Any) -> SequenceStore:

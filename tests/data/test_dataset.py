@@ -97,3 +97,30 @@ def test_the_store_gathers_nothing(workdir: Path, part: int) -> None:
     assert stored.items.data_ptr() == sequence_store(dataset).items.data_ptr()
     assert len(stored.target) == len(stored.length) == len(stored.sequence) == len(dataset)
     assert stored.items.dtype == stored.target.dtype == torch.int64
+
+
+@pytest.mark.parametrize(
+    "split",
+    [
+        {"LS": "valid_and_test"},
+        {"LS": "valid_only"},
+        {"LS": "test_only"},
+        {"RS": [0.8, 0.1, 0.1]},
+        {"RS": [0.5, 0.3, 0.2]},
+        {"RS": [3, 1]},
+    ],
+)
+def test_splits_are_recboles_row_for_row(tiny: str, quiet: dict[str, Any], split: dict[str, Any]) -> None:
+    """The vectorised splits give the rows, and the order of the rows, of the methods that they replace."""
+    from recbole.data.dataset.sequential_dataset import SequentialDataset
+
+    from recbole_attnseq.data.dataset import AttnSeqDataset
+    from recbole_attnseq.training.session import configure
+
+    arguments = {"split": split, "order": "TO", "group_by": "user", "mode": "full"}
+    config = configure("AttnSeq", tiny, settings={**quiet, "eval_args": arguments})
+    ours, theirs = AttnSeqDataset(config).build(), SequentialDataset(config).build()
+    assert len(ours) == len(theirs)
+    for mine, other in zip(ours, theirs, strict=True):
+        assert mine.inter_feat.interaction.target.equal(other.inter_feat.interaction.target)
+        assert mine.inter_feat.interaction.length.equal(other.inter_feat.interaction.length)
