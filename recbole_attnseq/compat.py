@@ -160,6 +160,12 @@ def _kmeans_if_there(node: ast.AST) -> ast.AST:
     return node
 
 
+def _folder_may_exist(node: ast.AST) -> ast.AST:
+    if isinstance(node, ast.Call) and ast.unparse(node.func) == "os.makedirs":
+        node.keywords.append(ast.keyword("exist_ok", ast.Constant(True)))
+    return node
+
+
 def _index_range(node: ast.AST) -> ast.AST:
     if (
         isinstance(node, ast.Call)
@@ -854,8 +860,10 @@ REMEDIES: tuple[Remedy, ...] = (
     Remedy(
         "processes agree",
         "each process names the checkpoint by its own clock, and may read it before it is written; it cannot be "
-        "loaded without as many processes",
+        "loaded without as many processes; two that make one folder at once collide",
         "RecBole shares the name and waits",
+        trigger=("os.makedirs(",),
+        rewrite=_folder_may_exist,
         patches=(("recbole.trainer.trainer", _processes_agree),),
     ),
     Remedy(

@@ -23,6 +23,10 @@ LENGTHS = (1, 7, 3, 12, 5)  # single steps, shorter and longer than the window b
 LONG = (1, 70, 3, 40, 5)  # over several blocks of tokens, wherever those are cut
 WINDOW = 5
 SMALL: dict[str, Any] = {
+    # Attention over the history, so that every part is at work whatever the defaults are.
+    "attention": "dot",
+    "attention_gate": True,
+    "similarity": "cosine",
     "items": 12,
     "max_length": WINDOW,
     "hidden_size": 8,
