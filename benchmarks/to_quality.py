@@ -54,7 +54,7 @@ def table(result: dict[str, Any]) -> str:
     return (
         f"SASRec's best validation NDCG@10 is {result['goal']:.4f}, after {theirs['epoch'] + 1:.0f} epochs: "
         f"{theirs['seconds']:.0f} s on the clock, {theirs['processor_seconds']:.0f} s of processor time over two "
-        f"threads (recorded run, not in turn; its record in results/runs says how it was made). AttnSeq gets there after "
+        f"threads (a recorded run, not in turn; see its record in results/runs). AttnSeq gets there after "
         f"{ours['epoch'] + 1} epochs and {ours['seconds']:.0f} s: "
         f"**{theirs['processor_seconds'] / 2 / ours['seconds']:.0f}x** less by half the processor time."
     )
