@@ -20,8 +20,12 @@ def test_readme_is_current() -> None:
 
 
 def test_attnseq_leads_gru4rec_and_sasrec_on_one_split() -> None:
-    best = {record.model: record.test["ndcg@10"] for record in read_folder(RUNS)}
-    assert best["AttnSeq"] > max(best["GRU4Rec"], best["SASRec"])
+    """The mean over all committed seeds, never the best of them."""
+    scores: dict[str, list[float]] = {}
+    for record in read_folder(RUNS):
+        scores.setdefault(record.model, []).append(record.test["ndcg@10"])
+    mean = {model: sum(values) / len(values) for model, values in scores.items()}
+    assert mean["AttnSeq"] > max(mean["GRU4Rec"], mean["SASRec"])
 
 
 def test_metrics_of_the_records_follow_from_their_ranks() -> None:
