@@ -62,13 +62,12 @@ def _first_items(dataset: Any) -> tuple[Codes, Codes]:
     return user[first], item[first]
 
 
-def hash_of_loaders(train: Any, valid: Any, test: Any) -> str:
-    """The hash of RecBole's three data loaders; see :func:`split_hash`.
+def pairs_of_loaders(train: Any, valid: Any, test: Any) -> dict[str, tuple[Codes, Codes]]:
+    """User and item codes of each part of a split, by RecBole's three data loaders.
 
     A user's first item counts as trained on, whichever part its second item is in, so that a sequential
-    model's rows and a general model's interactions of one split hash alike.
+    model's rows and a general model's interactions of one split are alike.
     """
-    dataset = train._dataset
     parts = {
         name: loader._dataset
         for name, loader in (("train", train), ("valid", valid), ("test", test))
@@ -76,11 +75,17 @@ def hash_of_loaders(train: Any, valid: Any, test: Any) -> str:
     }
     pairs = {name: [_targets(part)] for name, part in parts.items()}
     pairs["train"] += [_first_items(part) for part in parts.values()]
+    return {
+        name: (np.concatenate([u for u, _ in all_]), np.concatenate([i for _, i in all_]))
+        for name, all_ in pairs.items()
+    }
+
+
+def hash_of_loaders(train: Any, valid: Any, test: Any) -> str:
+    """The hash of RecBole's three data loaders; see :func:`split_hash` and :func:`pairs_of_loaders`."""
+    dataset = train._dataset
     return split_hash(
-        {
-            name: (np.concatenate([u for u, _ in all_]), np.concatenate([i for _, i in all_]))
-            for name, all_ in pairs.items()
-        },
+        pairs_of_loaders(train, valid, test),
         dataset.field2id_token[dataset.uid_field],
         dataset.field2id_token[dataset.iid_field],
     )
