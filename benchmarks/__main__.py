@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import data_memory, epoch_time, growth, peak_share, peers, ranking_speed, to_quality
-from recbole_attnseq.leaderboard.records import commit, hardware, versions
+from recbole_attnseq.training.provenance import commit, hardware, versions
 
 SECTIONS: dict[str, tuple[str, Any]] = {
     "epoch": ("(a) Seconds an epoch beside RecBole's models", epoch_time),

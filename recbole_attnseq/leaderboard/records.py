@@ -5,21 +5,17 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import platform
-import subprocess
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from recbole_attnseq.errors import UserError
-from recbole_attnseq.training.session import Session, by_user, peak_memory
+from recbole_attnseq.training.memory import peak_resident_mib
+from recbole_attnseq.training.provenance import commit, hardware, versions
+from recbole_attnseq.training.session import Session, by_user
 
 SCHEMA = 1
-_PACKAGES = ("recbole-attnseq", "recbole", "torch", "numpy", "pandas", "scipy", "pyarrow", "optuna")
 # Keys of RecBole's configuration that say where and how a run was watched, not what was computed.
 _NOT_IDENTITY = {
     "data_path", "checkpoint_dir", "device", "gpu_id", "use_gpu", "state", "show_progress", "log_wandb",
@@ -147,46 +143,7 @@ def make_record(session: Session, settings: Mapping[str, Any], notes: Mapping[st
         ranks=[int(rank) for rank in ranks],
         seconds=round(session.seconds, 3),
         processor_seconds=round(session.processor_seconds, 3),
-        peak_memory=round(peak_memory(), 1),
+        peak_memory=round(peak_resident_mib(), 1),
         parameters=session.parameters,
         notes=dict(notes),
     )
-
-
-def versions() -> dict[str, str]:
-    """The packages that shape a result, and Python."""
-    found = {"python": platform.python_version()}
-    for package in _PACKAGES:
-        try:
-            found[package] = version(package)
-        except PackageNotFoundError:
-            continue
-    return found
-
-
-def hardware() -> dict[str, Any]:
-    """The processor, its cores, PyTorch's threads, and the GPU if there is one."""
-    model = platform.processor() or platform.machine()
-    try:
-        lines: Sequence[str] = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-        model = next((line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), model)
-    except OSError:
-        pass
-    gpu = torch.cuda.get_device_name() if torch.cuda.is_available() else None
-    return {"processor": model, "cores": os.cpu_count(), "threads": torch.get_num_threads(), "gpu": gpu}
-
-
-def commit() -> str:
-    """The commit of the checkout that ran, with a mark where it was changed; ``unknown`` outside of one."""
-    here = Path(__file__).parent
-    try:
-        head = subprocess.run(
-            ["git", "rev-parse", "--short=12", "HEAD"], cwd=here, capture_output=True, text=True, check=True
-        ).stdout.strip()
-        changed = subprocess.run(
-            ["git", "status", "--porcelain", "--untracked-files=no", "--", str(here)],
-            cwd=here, capture_output=True, text=True, check=True,
-        ).stdout.strip()  # fmt: skip
-    except (OSError, subprocess.CalledProcessError):
-        return "unknown"
-    return head + ("+changes" if changed else "")

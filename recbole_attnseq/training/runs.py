@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import os
-import pickle
-import zipfile
 from collections.abc import Mapping, Sequence
 from logging import getLogger
 from typing import Any
 
-import torch
-
 from recbole_attnseq.compat import clean_argv
 from recbole_attnseq.errors import UserError
 from recbole_attnseq.launch import run as launch
+from recbole_attnseq.training.checkpoints import read_checkpoint
 from recbole_attnseq.training.checks import check_dataset, check_model, plain_errors, read_files
 
 
@@ -58,37 +55,6 @@ def train_and_test(
             saved=saved,
             nproc=nproc,
         )
-
-
-def read_checkpoint(path: str | os.PathLike[str]) -> dict[str, Any]:
-    """The dictionary that RecBole's trainer stored, on the CPU.
-
-    Checkpoints are pickles, which can run code: read only those that you trust.
-
-    Raises:
-        UserError: there is no such file, it is truncated, or it is no checkpoint of RecBole's.
-    """
-    if not os.path.isfile(path):
-        raise UserError(f"checkpoint {path} does not exist; check the path.")
-    try:
-        state = torch.load(path, map_location="cpu", weights_only=False)
-    except (
-        RuntimeError,
-        EOFError,
-        OSError,
-        ValueError,
-        KeyError,
-        pickle.UnpicklingError,
-        zipfile.BadZipFile,
-    ) as error:
-        raise UserError(
-            f"checkpoint {path} cannot be read: it is truncated, or none. Copy it again, or train anew."
-        ) from error
-    except (ImportError, AttributeError) as error:
-        raise UserError(f"checkpoint {path} needs code that is missing here ({error}); install it.") from error
-    if not isinstance(state, dict) or not {"config", "state_dict"} <= state.keys():
-        raise UserError(f"checkpoint {path} was not written by RecBole's trainer; choose one of its files in saved/.")
-    return state
 
 
 def load_run(checkpoint: str | os.PathLike[str], model: str | None = None) -> tuple[Any, Any, Any, Any, Any, Any]:

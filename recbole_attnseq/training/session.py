@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import resource
-import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -67,15 +65,31 @@ def configure(
     Raises:
         UserError: unknown model, missing data set, or a setting that cannot work.
     """
-    from recbole.config import Config
-
     given = {**read_files(config_files), **(settings or {})}
     check_model(model)
     check_dataset(dataset, str(given.get("data_path", "dataset/")))
+    return make_config(model, dataset, config_files, settings or {})
+
+
+def make_config(model: str, dataset: str, files: Sequence[str], settings: Mapping[str, Any]) -> Any:
+    """RecBole's ``Config`` without :func:`configure`'s checks of names.
+
+    Raises:
+        UserError: what RecBole refuses, in one line.
+    """
+    from recbole.config import Config
+
     with clean_argv(), plain_errors():
-        return Config(
-            model=model, dataset=dataset, config_file_list=list(config_files), config_dict=dict(settings or {})
-        )
+        return Config(model=model, dataset=dataset, config_file_list=list(files), config_dict=dict(settings))
+
+
+def make_trainer(config: Any, train_data: Any) -> Any:
+    """RecBole's trainer with a fresh model; the same seed gives the same weights, whatever was drawn before."""
+    from recbole.utils import get_model, get_trainer, init_seed
+
+    init_seed(config["seed"], config["reproducibility"])
+    model = get_model(config["model"])(config, train_data._dataset).to(config["device"])
+    return get_trainer(config["MODEL_TYPE"], config["model"])(config, model)
 
 
 def train(
@@ -95,15 +109,14 @@ def train(
         each_epoch: called with each point of the curve.
     """
     from recbole.data import create_dataset, data_preparation
-    from recbole.utils import get_model, get_trainer, init_logger, init_seed
+    from recbole.utils import init_logger, init_seed
 
     with plain_errors():
         init_seed(config["seed"], config["reproducibility"])
         init_logger(config)
         train_data, valid_data, test_data = data_preparation(config, create_dataset(config))
-        init_seed(config["seed"], config["reproducibility"])
-        model = get_model(config["model"])(config, train_data._dataset).to(config["device"])
-    trainer = get_trainer(config["MODEL_TYPE"], config["model"])(config, model)
+        trainer = make_trainer(config, train_data)
+    model = trainer.model
     session = Session(config, trainer, train_data, valid_data, test_data)
     if compiled and config["model"] != "AttnSeq":
         model.forward = torch.compile(model.forward, dynamic=fast_batches or None)
@@ -132,12 +145,6 @@ def train(
     session.test_result = {key: float(value) for key, value in trainer.evaluate(test_data).items()}
     session.ranking = rank_loader(trainer, test_data)
     return session
-
-
-def peak_memory() -> float:
-    """Most memory this process has held, in MiB."""
-    size = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return size / 2**20 if sys.platform == "darwin" else size / 2**10
 
 
 def by_user(session: Session) -> tuple[list[str], Tensor]:

@@ -20,6 +20,7 @@ from recbole_attnseq.data.dataset import sequence_store
 from recbole_attnseq.data.store import ranges
 from recbole_attnseq.errors import UserError
 from recbole_attnseq.nn.packing import Packing
+from recbole_attnseq.training.checkpoints import read_checkpoint
 from recbole_attnseq.training.evaluation import ANSWERED, Ranking, rank_targets, rows_per_block, seen_items
 from recbole_attnseq.training.optimizer import DenseAndSparse
 from recbole_attnseq.training.precision import choose, matmul_precision
@@ -147,8 +148,7 @@ class AttnSeqTrainer(Trainer):  # type: ignore[misc]
     def _load(self, file: str) -> None:
         if not self.config["single_spec"]:
             dist.barrier()  # the first process may still be writing
-        # RecBole's checkpoints hold its pickled Config; this one was written by this very run, or named by the user.
-        checkpoint = torch.load(file, map_location=self.device, weights_only=False)
+        checkpoint = read_checkpoint(file)
         self.model.load_state_dict(checkpoint["state_dict"])
         self.model.load_other_parameter(checkpoint.get("other_parameter"))
         self.logger.info(f"Loading model structure and parameters from {file}")

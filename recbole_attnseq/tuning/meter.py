@@ -4,20 +4,19 @@ from __future__ import annotations
 
 import os
 import statistics
-import sys
 import time
-from contextlib import suppress
 from typing import Any
 
-import psutil
 import torch
+
+from recbole_attnseq.training.memory import peak_resident_mib, reset_peak
 
 
 class Meter:
     """Measures one training run; :meth:`lap` after every evaluation, :meth:`figures` at the end.
 
     On a GPU the memory is the allocator's peak on that device. On a CPU it is the process's peak resident set,
-    which Linux lets us reset; elsewhere it is the peak since the process began.
+    which :func:`~recbole_attnseq.training.memory.reset_peak` resets where it can.
 
     Args:
         device: where the model is.
@@ -31,8 +30,7 @@ class Meter:
         if self.device.type == "cuda":
             torch.cuda.reset_peak_memory_stats(self.device)
         else:
-            with suppress(OSError), open("/proc/self/clear_refs", "w", encoding="ascii") as file:
-                file.write("5")
+            reset_peak()
         self._start = self._last = time.perf_counter()
 
     def lap(self) -> None:
@@ -53,20 +51,6 @@ class Meter:
             "peak_memory_mib": round(peak_resident_mib(), 1),
             "gpu_memory_mib": None if gpu is None else round(gpu, 1),
         }
-
-
-def peak_resident_mib() -> float:
-    """Peak resident memory of this process in MiB, since the last reset where the system has one."""
-    with suppress(OSError), open("/proc/self/status", encoding="ascii", errors="replace") as file:
-        for line in file:
-            if line.startswith("VmHWM:"):
-                return int(line.split()[1]) / 1024
-    try:
-        import resource
-    except ImportError:  # Windows, which keeps the peak elsewhere
-        return float(getattr(psutil.Process().memory_info(), "peak_wset", 0)) / 2**20
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak / (2**20 if sys.platform == "darwin" else 1024)
 
 
 def threads_for(jobs: int) -> int:

@@ -9,11 +9,11 @@ from typing import Any
 from recbole.utils.argument_list import general_arguments
 
 from recbole_attnseq.errors import UserError
-from recbole_attnseq.training.runs import check_dataset, check_model, plain_errors, read_files
+from recbole_attnseq.training.checks import check_dataset, check_model, plain_errors, read_files
+from recbole_attnseq.training.session import make_config
 from recbole_attnseq.tuning.search_data import SearchData
 from recbole_attnseq.tuning.space_files import load_space, shipped_space
 from recbole_attnseq.tuning.spaces import Space
-from recbole_attnseq.tuning.training import make_config
 
 # Settings of the place where a trial runs, not of what it computes.
 _HOUSEKEEPING = ({*general_arguments} - {"seed", "reproducibility"}) | {"wandb_project", "worker"}

@@ -14,12 +14,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import torch
-from recbole.config import Config
-from recbole.utils import get_model, get_trainer, init_seed
 
-from recbole_attnseq.compat import clean_argv
 from recbole_attnseq.errors import UserError
-from recbole_attnseq.training.runs import plain_errors
+from recbole_attnseq.training.session import make_trainer
 from recbole_attnseq.tuning.meter import Meter
 
 
@@ -36,16 +33,6 @@ class Outcome:
     score: float
     valid: dict[str, float]
     test: dict[str, float] = field(default_factory=dict)
-
-
-def make_config(model: str, dataset: str, files: Sequence[str], settings: Mapping[str, Any]) -> Any:
-    """RecBole's configuration; only what is passed here counts, not the process's own flags.
-
-    Raises:
-        UserError: what RecBole refuses, in one line.
-    """
-    with clean_argv(), plain_errors():
-        return Config(model=model, dataset=dataset, config_file_list=list(files), config_dict=dict(settings))
 
 
 def train_once(
@@ -67,13 +54,11 @@ def train_once(
     """
     train, valid, *rest = loaders
     warnings.filterwarnings("ignore", category=FutureWarning, module=r"recbole\.")
-    init_seed(config["seed"], config["reproducibility"])
     meter = Meter(config["device"], int(config["eval_step"] or 1))
     try:
         with without_event_files(), tempfile.TemporaryDirectory(prefix="attnseq-") as folder:
             config["checkpoint_dir"] = folder
-            model = get_model(config["model"])(config, train._dataset).to(config["device"])
-            trainer = get_trainer(config["MODEL_TYPE"], config["model"])(config, model)
+            trainer = make_trainer(config, train)
 
             def epoch_ended(epoch: int, score: float) -> None:
                 meter.lap()

@@ -11,10 +11,11 @@ from recbole.data import create_dataset, data_preparation
 from recbole.data.dataset import Dataset
 from recbole.data.interaction import Interaction
 
+from recbole_attnseq.training.session import make_config
 from recbole_attnseq.tuning.objective import SearchObjective
 from recbole_attnseq.tuning.problem import Problem
 from recbole_attnseq.tuning.search_data import SearchData, without_test
-from recbole_attnseq.tuning.training import make_config, train_once
+from recbole_attnseq.tuning.training import train_once
 
 SEQUENTIAL, GENERAL = "AttnSeq", "BPR"
 
