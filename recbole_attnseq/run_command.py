@@ -26,6 +26,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--nproc", type=int, default=1, help="processes on this host (default 1)")
     parser.add_argument("--record", metavar="DIR", help="also write a run record there, for tables and comparisons")
     parser.add_argument(
+        "--row", metavar="NAME", help="with --record: the leaderboard row of the run (default: the model)"
+    )
+    parser.add_argument(
         "--fast_batches",
         action="store_true",
         help="with --record: trim and bucket the batches of RecBole's models where that changes nothing",
@@ -57,6 +60,7 @@ def run(args: argparse.Namespace) -> None:
 
 def record(args: argparse.Namespace, files: list[str], settings: dict[str, Any]) -> None:
     """The same run in this process, with its record."""
+    from recbole_attnseq.leaderboard.facts import facts_of
     from recbole_attnseq.leaderboard.records import make_record
     from recbole_attnseq.training.checks import read_files
     from recbole_attnseq.training.session import configure, train
@@ -73,7 +77,8 @@ def record(args: argparse.Namespace, files: list[str], settings: dict[str, Any])
     print_scores("test", session.test_result)
     notes = {"fast_batches": args.fast_batches, "compiled": args.compiled}
     print(f"split hash: {config['split_hash']}")
-    print(f"record: {make_record(session, given, notes).save(args.record)}")
+    facts_of(session.train, session.valid, session.test).save(args.record)
+    print(f"record: {make_record(session, given, notes, args.row).save(args.record)}")
 
 
 def print_scores(title: str, scores: Mapping[str, float] | None) -> None:

@@ -11,17 +11,21 @@ from pathlib import Path
 from typing import Any
 
 from recbole_attnseq.errors import UserError
+from recbole_attnseq.leaderboard.items import beyond_accuracy
 from recbole_attnseq.training.memory import peak_resident_mib
 from recbole_attnseq.training.provenance import commit, hardware, versions
 from recbole_attnseq.training.session import Session, by_user
 
-SCHEMA = 1
+# 2 added row, protocol and beyond; records of schema 1 are read as if they had them, see _from_first_schema.
+SCHEMA = 2
 # Keys of RecBole's configuration that say where and how a run was watched, not what was computed.
 _NOT_IDENTITY = {
     "data_path", "checkpoint_dir", "device", "gpu_id", "use_gpu", "state", "show_progress", "log_wandb",
     "wandb_project", "save_dataset", "dataset_save_path", "save_dataloaders", "dataloaders_save_path", "worker",
     "split_hash", "local_rank", "single_spec", "eval_type", "MODEL_TYPE", "MODEL_INPUT_TYPE", "eval_batch_size",
     "memory_budget", "seed", "encoding",
+    # RecBole writes these names of columns into the configuration while a masked model's run is under way.
+    "MASK_ITEM_SEQ", "MASK_INDEX", "POS_ITEMS", "NEG_ITEMS",
 }  # fmt: skip
 
 
@@ -34,6 +38,9 @@ class RunRecord:
         config: the complete configuration that identifies the computation; ``config_hash`` is its hash.
         curve: one entry an evaluated epoch; see :class:`~recbole_attnseq.training.session.Session`.
         users, ranks: user token and rank (1 is first) of every test target, ordered by user, then by time.
+        row: the leaderboard row that the run belongs to; the model's name unless the run was told another.
+        protocol: how targets were chosen and ranked; only runs of one protocol compare.
+        beyond: which items were shown, see :mod:`~recbole_attnseq.leaderboard.items`; empty in older records.
         notes: how the run differed in speed, not in mathematics (trimmed batches, compiled forward, threads).
     """
 
@@ -59,6 +66,9 @@ class RunRecord:
     peak_memory: float
     parameters: int
     notes: dict[str, Any]
+    row: str
+    protocol: dict[str, Any]
+    beyond: dict[str, float]
 
     @property
     def name(self) -> str:
@@ -69,7 +79,7 @@ class RunRecord:
         """Write to ``folder``/dataset/name, whole or not at all."""
         target = Path(folder) / self.dataset / self.name
         target.parent.mkdir(parents=True, exist_ok=True)
-        temporary = target.with_suffix(".part")
+        temporary = target.with_suffix(f".{os.getpid()}.part")
         values = asdict(self)
         lists = {key: json.dumps(values.pop(key)) for key in ("users", "ranks", "curve")}
         text = json.dumps(values, indent=1)
@@ -93,12 +103,43 @@ def read_record(path: str | os.PathLike[str]) -> RunRecord:
     except ValueError as error:
         raise UserError(f"record {path} is corrupt ({error}); remove it and run the cell again.") from error
     found = values.get("schema") if isinstance(values, dict) else None
+    if found == 1:
+        values, found = _from_first_schema(values), SCHEMA
     if found != SCHEMA:
-        raise UserError(f"record {path} has schema {found}, this version reads {SCHEMA}; run the cell again.")
+        raise UserError(f"record {path} has schema {found}, this version reads 1 and {SCHEMA}; run the cell again.")
     names = {field.name for field in fields(RunRecord)}
     if set(values) != names:
         raise UserError(f"record {path}: fields {sorted(names ^ set(values))} are missing or unknown; run it again.")
     return RunRecord(**values)
+
+
+def _from_first_schema(values: dict[str, Any]) -> dict[str, Any]:
+    """A record of schema 1 with what schema 2 added; which items were shown was not kept, so ``beyond`` is empty."""
+    config, model = values.get("config") or {}, str(values.get("model"))
+    return {**values, "schema": SCHEMA, "row": model, "protocol": protocol(config, _sequential(model)), "beyond": {}}
+
+
+def _sequential(model: str) -> bool:
+    from recbole.utils import ModelType, get_model
+
+    return bool(get_model(model).type == ModelType.SEQUENTIAL)
+
+
+def protocol(config: Mapping[str, Any], sequential: bool) -> dict[str, Any]:
+    """How targets are chosen and ranked: split, order, grouping, candidates, and whether seen items are left out.
+
+    RecBole's general models always leave out what a user has taken before; its sequential models never do,
+    unless :func:`~recbole_attnseq.training.evaluation.exclude_history` makes them.
+    """
+    args = dict(config.get("eval_args") or {})
+    mode = args.get("mode")
+    return {
+        "split": _plain(args.get("split")),
+        "order": args.get("order"),
+        "group_by": args.get("group_by"),
+        "candidates": mode.get("test") if isinstance(mode, Mapping) else mode,
+        "exclude_history": bool(config.get("exclude_history")) if sequential else True,
+    }
 
 
 def identity(config: Any) -> dict[str, Any]:
@@ -119,13 +160,24 @@ def hash_of(values: Mapping[str, Any]) -> str:
     return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()[:12]
 
 
-def make_record(session: Session, settings: Mapping[str, Any], notes: Mapping[str, Any]) -> RunRecord:
-    """The record of a finished session."""
+def make_record(
+    session: Session, settings: Mapping[str, Any], notes: Mapping[str, Any], row: str | None = None
+) -> RunRecord:
+    """The record of a finished session.
+
+    Args:
+        session: trained and tested, ranked among all items.
+        settings: what the user asked for.
+        notes: what changed the speed of the run, not its result.
+        row: the leaderboard row; None takes the model's name.
+    """
     users, ranks = by_user(session)
     config = identity(session.config)
+    memory = peak_resident_mib()  # before the lists of shown items are made, which training does not need
+    model = str(session.config["model"])
     return RunRecord(
         schema=SCHEMA,
-        model=str(session.config["model"]),
+        model=model,
         dataset=str(session.config["dataset"]),
         seed=int(session.config["seed"]),
         settings={key: _plain(value) for key, value in settings.items() if key not in _NOT_IDENTITY},
@@ -143,7 +195,10 @@ def make_record(session: Session, settings: Mapping[str, Any], notes: Mapping[st
         ranks=[int(rank) for rank in ranks],
         seconds=round(session.seconds, 3),
         processor_seconds=round(session.processor_seconds, 3),
-        peak_memory=round(peak_resident_mib(), 1),
+        peak_memory=round(memory, 1),
         parameters=session.parameters,
         notes=dict(notes),
+        row=row or model,
+        protocol=protocol(config, _sequential(model)),
+        beyond=beyond_accuracy(session),
     )
