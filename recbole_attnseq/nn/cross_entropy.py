@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import torch
@@ -13,52 +12,58 @@ from torch import Tensor
 CACHED_ELEMENTS = 1 << 20
 # Rows are filled up to a multiple of this: a CPU's kernels are generated for the shapes they meet.
 ROW_QUANTUM = 128
-# exp of this, summed over a million items, is far from overflow; exp of its negative far from underflow.
-SAFE_EXPONENT = 40.0
+# A probability below this may have lost digits, or all of them, on its way through exp.
+SMALLEST_PROBABILITY = 1e-30
 
 
 class _LinearCrossEntropy(torch.autograd.Function):
     """The loss and both gradients in one sweep over chunks of tokens.
 
-    With E the exponentials of a chunk's logits and z their row sums, the gradient of the states is
-    ``E V / z - V[target]`` and that of the items ``E' (U / z)``, less ``U`` at the targets: the division and the
-    targets touch only (chunk, D), never (chunk, N).
+    With P the softmax of a chunk's logits, the gradient of the states is ``P V - V[target]`` and that of the items
+    ``P' U``, less ``U`` at the targets: the targets touch only (chunk, D), never (chunk, N). PyTorch's softmax is one
+    fused pass; maximum, exponential and sum by themselves are four.
     """
 
     @staticmethod
-    def forward(
-        ctx: Any, states: Tensor, items: Tensor, targets: Tensor, chunk: int, bound: float, low: torch.dtype
-    ) -> Tensor:
+    def forward(ctx: Any, states: Tensor, items: Tensor, targets: Tensor, chunk: int, low: torch.dtype) -> Tensor:
         state_gradient, item_gradient = torch.empty_like(states), torch.zeros_like(items)
-        wanted = items[targets]
         narrow_states, narrow_items = states.to(low), items.to(low)
         transposed = narrow_items.T.contiguous()
-        positive = (states * wanted).sum(1)
-        mass = torch.empty_like(positive)
         count = len(states)
+        losses = states.new_empty(count)
         narrow_states = F.pad(narrow_states, (0, 0, 0, -count % ROW_QUANTUM))
         for start in range(0, count, chunk):
             rows, real = slice(start, start + chunk), min(chunk, count - start)
             logits = narrow_states[rows] @ transposed
             # Padding is no candidate, not even for the peak: its 0 would drown logits far below.
             logits[:, 0] = float("-inf")
-            peak = 0 if bound < SAFE_EXPONENT else logits.amax(1, keepdim=True)
-            exponentials = (logits if bound < SAFE_EXPONENT else logits.sub_(peak)).exp_()
-            total = exponentials.sum(1, keepdim=True, dtype=torch.float32)
-            mass[rows] = (total.log() + peak).squeeze(1)[:real]
-            state_gradient[rows] = ((exponentials @ narrow_items) / total)[:real]
+            probabilities = torch.softmax(logits, dim=1)
+            losses[rows] = _losses(logits, probabilities, targets[rows])
+            state_gradient[rows] = (probabilities @ narrow_items)[:real]
             # Rows that only fill up are zero: they add nothing to the items.
-            item_gradient += exponentials.T @ (narrow_states[rows] / total).to(low)
+            item_gradient += probabilities.T @ narrow_states[rows]
         item_gradient.index_add_(0, targets, states, alpha=-1)
-        ctx.save_for_backward(state_gradient.sub_(wanted), item_gradient)
-        ctx.count = len(states)
-        return (mass - positive).mean()
+        ctx.save_for_backward(state_gradient.sub_(items[targets]), item_gradient)
+        ctx.count = count
+        return losses.mean()
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
         state_gradient, item_gradient = ctx.saved_tensors
         scale = gradients[0] / ctx.count
-        return state_gradient * scale, item_gradient * scale, None, None, None, None
+        return state_gradient * scale, item_gradient * scale, None, None, None
+
+
+def _losses(logits: Tensor, probabilities: Tensor, targets: Tensor) -> Tensor:
+    """Minus the logarithm of each target's probability: (C,) from at least C rows of (C', N)."""
+    found = probabilities[: len(targets)].gather(1, targets[:, None]).squeeze(1)
+    found = found.to(torch.promote_types(found.dtype, torch.float32))
+    losses = -found.log()
+    lost = (found < SMALLEST_PROBABILITY).nonzero().squeeze(1)
+    if len(lost):
+        exact = torch.log_softmax(logits[lost].to(losses.dtype), dim=1)
+        losses[lost] = -exact.gather(1, targets[lost, None]).squeeze(1)
+    return losses
 
 
 def linear_cross_entropy(
@@ -67,7 +72,6 @@ def linear_cross_entropy(
     targets: Tensor,
     *,
     budget: int,
-    bound: float = math.inf,
     low_precision: torch.dtype = torch.float32,
 ) -> Tensor:
     """Mean full-softmax cross-entropy of ``states @ items.T``.
@@ -77,9 +81,7 @@ def linear_cross_entropy(
         items: (N, D); row 0 is padding and takes no part.
         targets: (M,) in 1..N-1.
         budget: most logits at a time, in elements.
-        bound: no logit lies beyond ± this (known for the cosine similarity). A small one spares the search for
-            each row's largest, which keeps the exponentials from overflowing.
-        low_precision: of logits and exponentials; sums over items are float32 all the same.
+        low_precision: of logits and probabilities; sums over items are float32 all the same.
 
     Returns:
         The mean over M, a scalar.
@@ -90,5 +92,5 @@ def linear_cross_entropy(
         chunk -= chunk % ROW_QUANTUM
     # Under autocast either side may come narrow and the other not; gradients add up in float32 at least.
     wide = torch.promote_types(torch.promote_types(states.dtype, items.dtype), torch.float32)
-    result: Tensor = _LinearCrossEntropy.apply(states.to(wide), items.to(wide), targets, chunk, bound, low_precision)  # type: ignore[no-untyped-call]
+    result: Tensor = _LinearCrossEntropy.apply(states.to(wide), items.to(wide), targets, chunk, low_precision)  # type: ignore[no-untyped-call]
     return result

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-
 import torch
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
@@ -132,7 +130,6 @@ class Network(nn.Module):
                     self.vectors(),
                     targets,
                     budget=self.budget,
-                    bound=self.sharpness if self.similarity.tempered else math.inf,
                     low_precision=self.low_precision,
                 )
             positive = self.attention.paired(states, self.vectors(targets), packing)
