@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import difflib
+import functools
 import importlib
+import os
 import sys
 import types
 from dataclasses import fields
@@ -12,6 +14,7 @@ from importlib.resources import files
 from typing import Any
 
 from recbole_attnseq.errors import UserError
+from recbole_attnseq.shipped import dataset_settings
 
 MODEL = "AttnSeq"
 _MODULE = "recbole.model.sequential_recommender.attnseq"
@@ -20,7 +23,7 @@ _MODULE = "recbole.model.sequential_recommender.attnseq"
 _OPTIONAL_KEYS = (
     "model", "dataset", "config_files", "local_rank", "world_size", "ip", "port", "nproc", "offset",
     "benchmark_filename", "single_spec", "encoding", "reg_weight", "numerical_features", "wandb_project",
-    "split_hash",
+    "split_hash", "dataset_config",
 )  # fmt: skip
 
 
@@ -49,7 +52,50 @@ def register() -> None:
     for place, thing in (("recbole.data.dataset", AttnSeqDataset), ("recbole.trainer", AttnSeqTrainer)):
         setattr(importlib.import_module(place), thing.__name__, thing)
     register_f1()
+    _insert_dataset_settings()
     _insert_defaults()
+    _exclude_history_everywhere()
+
+
+def _insert_dataset_settings() -> None:
+    """Let configs/dataset/NAME.yaml come in where RecBole reads its own file of a data set."""
+    from recbole.config import Config
+
+    original = Config._update_internal_config_dict
+
+    def _update_internal_config_dict(self: Any, file: str) -> dict[str, Any] | None:
+        values: dict[str, Any] | None = original(self, file)
+        if os.path.basename(file) == "sample.yaml":
+            own = os.path.join(os.path.dirname(file), f"{self.dataset}.yaml")
+            given = {**self.internal_config_dict, **self.external_config_dict}
+            self.dataset_settings = dataset_settings(
+                self.dataset,
+                str(given["data_path"]),
+                given.get("dataset_config"),
+                os.path.isfile(own),
+                self.yaml_loader,
+            )
+            self.internal_config_dict.update(self.dataset_settings)
+        return values
+
+    Config._update_internal_config_dict = _update_internal_config_dict
+
+
+def _exclude_history_everywhere() -> None:
+    """Let ``exclude_history`` hold for RecBole's sequential models as well, whoever makes their trainer."""
+    from recbole.trainer import Trainer
+
+    original = Trainer.__init__
+
+    @functools.wraps(original)
+    def __init__(self: Any, config: Any, *args: Any, **kwargs: Any) -> None:
+        from recbole_attnseq.training.evaluation import exclude_history
+
+        original(self, config, *args, **kwargs)
+        if config["exclude_history"]:
+            exclude_history(self)
+
+    Trainer.__init__ = __init__
 
 
 def _insert_defaults() -> None:
@@ -67,7 +113,8 @@ def _insert_defaults() -> None:
             }
             ours = defaults(self.yaml_loader)
             refuse_misspelt(self.external_config_dict, known | set(ours), set(ours))
-            self.internal_config_dict.update(ours)
+            # The settings of the data set say how it is evaluated, and rule over the model's habits.
+            self.internal_config_dict.update({**ours, **{k: v for k, v in self.dataset_settings.items() if k in ours}})
             check_settings({**self.internal_config_dict, **self.external_config_dict})
 
     Config._load_internal_config_dict = _load_internal_config_dict

@@ -132,12 +132,22 @@ def exclude_history(trainer: Any) -> None:
     """Make a trainer of RecBole's leave seen items out of its rankings, in validation and test.
 
     RecBole does so for its general models but not for its sequential ones; a fair table needs one rule for all.
-    AttnSeq's trainer has the rule built in (``exclude_history``), general models need none.
+    AttnSeq's trainer has the rule built in (``exclude_history``), general models need none. Calling it again changes
+    nothing.
+
+    Raises:
+        UserError: several processes, whose shares of the rows are RecBole's secret.
     """
     from recbole.utils import ModelType
 
-    if trainer.config["MODEL_TYPE"] != ModelType.SEQUENTIAL or hasattr(trainer, "rank"):
+    done = hasattr(trainer, "rank") or hasattr(trainer, "restart_rows")
+    if trainer.config["MODEL_TYPE"] != ModelType.SEQUENTIAL or done:
         return
+    if not trainer.config["single_spec"]:
+        raise UserError(
+            f"exclude_history with several processes works for AttnSeq alone; run {trainer.config['model']} with one, "
+            "or set exclude_history=False."
+        )
     score, evaluate = trainer._full_sort_batch_eval, trainer.evaluate
     place: dict[str, Any] = {}
 

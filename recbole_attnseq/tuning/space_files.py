@@ -11,6 +11,7 @@ from typing import Any
 import yaml
 
 from recbole_attnseq.errors import UserError
+from recbole_attnseq.shipped import shipped
 from recbole_attnseq.tuning.spaces import Parameter, Space, numeric, parse_space
 
 _HYPER_TYPES = ("choice", "uniform", "quniform", "loguniform")
@@ -37,11 +38,9 @@ def load_space(path: str) -> Space:
 
 def shipped_space(model: str) -> str | None:
     """Path of the space that comes with the project for a model, or None."""
-    for folder in (Path("configs/space"), Path(__file__).resolve().parents[2] / "configs" / "space"):
-        path = folder / f"{model}.yaml"
-        if path.is_file():
-            return str(path)
-    return None
+    here = Path("configs/space") / f"{model}.yaml"
+    path = here if here.is_file() else shipped("space", model)
+    return None if path is None else str(path)
 
 
 def parse_hyper_test(text: str, source: str) -> Space:

@@ -79,8 +79,8 @@ def instructions(source: Source) -> str:
 
 
 def run_command(name: str) -> str:
-    """The command that trains on a prepared data set, from the folder that holds ``datasets`` and ``configs``."""
-    return f"attnseq run --dataset={name} --data_path=datasets --config_files configs/dataset/{name}.yaml"
+    """The command that trains on a prepared data set; its settings come along with the package."""
+    return f"attnseq run --dataset={name} --data_path=datasets"
 
 
 def _plot(name: str, path: Path, target: str) -> None:

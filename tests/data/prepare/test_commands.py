@@ -124,7 +124,7 @@ def test_every_data_set_says_how_to_get_it(name: str, capsys: pytest.CaptureFixt
     out = capsys.readouterr().out
     source = SOURCES[name]
     assert f"1. attnseq prepare {name} --{'download' if source.download else 'raw PATH'}\n" in out
-    assert f"2. attnseq run --dataset={name} --data_path=datasets --config_files configs/dataset/{name}.yaml\n" in out
+    assert f"2. attnseq run --dataset={name} --data_path=datasets\n" in out
     assert all(word in out for word in (source.citation, source.get, source.page))
 
 
