@@ -53,7 +53,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="runs of each trial (default 1; wilcoxon: as --seeds)",
     )
     add("--gpus", default="", metavar="0,1", help="one worker process on each of these GPUs")
-    add("--jobs", type=int, default=1, help="worker processes on the CPU, which share its threads (default 1)")
+    add("--jobs", type=int, default=1, help="worker processes on the CPU, which share threads and memory (default 1)")
     add("--output", default=os.path.join("results", "studies"), metavar="DIR", help="default results/studies")
     add("--heartbeat", type=int, default=20, metavar="S", help="seconds between signs of life (default 20)")
     add("--grace", type=int, default=60, metavar="S", help="seconds without one until a trial counts as dead (60)")
@@ -119,9 +119,10 @@ def tune(options: TuneOptions | None = None, **settings: Any) -> dict[str, Any]:
         KeyboardInterrupt: stopped; everything is recorded, and the same call goes on.
     """
     from recbole_attnseq.tuning.bookkeeping import recover
+    from recbole_attnseq.tuning.processes import run_workers
     from recbole_attnseq.tuning.report import dashboard_command, write_report
     from recbole_attnseq.tuning.study import winner
-    from recbole_attnseq.tuning.workers import open_session, run_worker, run_workers
+    from recbole_attnseq.tuning.workers import open_session, run_worker
 
     options = options or TuneOptions(**settings)
     session = open_session(options)
@@ -131,7 +132,7 @@ def tune(options: TuneOptions | None = None, **settings: Any) -> dict[str, Any]:
     else:
         run_worker(session)
     folder = os.path.join(options.output, session.name)
-    text = write_report(folder, session.study, session.problem, session.storage)
+    text = write_report(folder, session.study, session.problem, session.storage, resume_command(options))
     best = winner(session.study)
     return {
         "study": session.study,

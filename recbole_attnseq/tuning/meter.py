@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import statistics
 import time
 from typing import Any
@@ -51,9 +50,3 @@ class Meter:
             "peak_memory_mib": round(peak_resident_mib(), 1),
             "gpu_memory_mib": None if gpu is None else round(gpu, 1),
         }
-
-
-def threads_for(jobs: int) -> int:
-    """CPU threads for each of ``jobs`` workers on this machine."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return max(1, cores // max(1, jobs))

@@ -33,7 +33,10 @@ class Progress:
         self.bar = tqdm(
             total=trials, initial=done, desc=label, unit="trial", disable=not shown, file=sys.stderr, dynamic_ncols=True
         )
-        self._note = ""
+        self._note, self._best = "", "no value yet"
+        # A log file has no line to redraw: one a minute is enough there.
+        self._pause = 0.1 if sys.stderr.isatty() else 60.0
+        self._drawn = -self._pause
 
     def refresh(self) -> None:
         """Look at the study and redraw."""
@@ -49,13 +52,18 @@ class Progress:
     def _draw(self, best: float | None) -> None:
         if best is not None:
             self._best = f"best {best:.4f}"
-        parts = [getattr(self, "_best", "no value yet"), self._note]
+        if time.monotonic() - self._drawn < self._pause:
+            return
+        self._drawn = time.monotonic()
+        parts = [self._best, self._note]
         if self.deadline is not None:
             parts.append(f"{max(0.0, self.deadline - time.monotonic()) / 60:.0f} min left")
         self.bar.set_postfix_str(", ".join(filter(None, parts)))
 
     def close(self) -> None:
-        """Leave the bar as it is."""
+        """Draw a last time and leave the bar as it is."""
+        self._drawn = -self._pause
+        self._draw(None)
         self.bar.close()
 
 

@@ -7,7 +7,6 @@ import json
 import os
 import statistics
 import warnings
-from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
@@ -16,9 +15,9 @@ import yaml
 from optuna.trial import TrialState
 
 from recbole_attnseq.errors import UserError
-from recbole_attnseq.tuning.bookkeeping import DUPLICATE, REASON, history
 from recbole_attnseq.tuning.problem import Problem
 from recbole_attnseq.tuning.study import final_name, winner
+from recbole_attnseq.tuning.summary import summary
 
 _ATTRS = (
     "origin", "reason", "pruned", "seconds", "seconds_per_epoch", "epochs", "peak_memory_mib", "gpu_memory_mib",
@@ -26,7 +25,7 @@ _ATTRS = (
 )  # fmt: skip
 
 
-def write_report(folder: str, study: Any, problem: Problem, storage: Any) -> str:
+def write_report(folder: str, study: Any, problem: Problem, storage: Any, command: str) -> str:
     """Write all files of a study and return the summary.
 
     Args:
@@ -34,6 +33,7 @@ def write_report(folder: str, study: Any, problem: Problem, storage: Any) -> str
         study: the searched study.
         problem: what was tuned.
         storage: where the winner's runs are.
+        command: the command line that goes on with the search, for the summary.
 
     Raises:
         UserError: no trial completed, or the files cannot be written (disk full, no permission).
@@ -44,8 +44,9 @@ def write_report(folder: str, study: Any, problem: Problem, storage: Any) -> str
         best = winner(study)
         runs = winner_runs(storage, study, best.number)
         _write(folder, "best.yaml", best_yaml(study, problem, best))
-        _write(folder, "test.json", json.dumps(test_scores(runs, best.number), indent=2) + "\n")
-        text = summary(study, problem, best, runs)
+        scores = test_scores(runs, best.number)
+        _write(folder, "test.json", json.dumps(scores, indent=2) + "\n")
+        text = summary(study, problem, best, runs, scores, command)
         _write(folder, "summary.md", text + "\n")
         _write(folder, "study.html", page(study, text))
     except OSError as error:
@@ -70,9 +71,15 @@ def _table(study: Any) -> str:
     )
     kept = [name for name in frame if not name.startswith("user_attrs_") or name[len("user_attrs_") :] in _ATTRS]
     frame = frame[kept].rename(columns=lambda name: name.removeprefix("user_attrs_").removeprefix("params_"))
-    for name in ("settings", "valid", "worker"):
+    for name in ("settings", "valid"):
         if name in frame:
             frame[name] = frame[name].map(lambda value: json.dumps(value) if isinstance(value, dict) else "")
+    if "worker" in frame:
+        # Host names and process ids are nobody else's business; which trials shared a worker is of use.
+        numbers: dict[str, int] = {}
+        frame["worker"] = frame["worker"].map(
+            lambda value: numbers.setdefault(json.dumps(value), len(numbers)) if isinstance(value, dict) else ""
+        )
     return str(frame.to_csv(index=False))
 
 
@@ -113,53 +120,6 @@ def test_scores(runs: list[Any], number: int) -> dict[str, Any]:
             for run in runs
         ],
     }
-
-
-def summary(study: Any, problem: Problem, best: Any, runs: list[Any]) -> str:
-    """The study on one screen, as Markdown."""
-    trials = study.get_trials(deepcopy=False)
-    repeated = {number for trial in trials for number in history(trial)}
-    failed = [t for t in trials if t.state == TrialState.FAIL and t.number not in repeated]
-    failed = [t for t in failed if not str(t.user_attrs.get(REASON, "")).startswith(DUPLICATE)]
-    states = Counter(trial.state for trial in trials)
-    hours = sum(t.duration.total_seconds() for t in trials if t.duration is not None) / 3600
-    lines = [
-        f"# {study.study_name}",
-        "",
-        f"{problem.model} on {problem.dataset}, {problem.metric} on validation, split {problem.split_hash()}.",
-        f"{states[TrialState.COMPLETE]} trials complete, {states[TrialState.PRUNED]} pruned, {len(failed)} failed, "
-        f"{len(repeated)} repeated after a worker's death; {hours:.2f} hours of trials.",
-        "",
-    ]
-    default = next((t for t in trials if t.user_attrs.get("origin") == "defaults" and t.value is not None), None)
-    if default is not None and default.state == TrialState.COMPLETE:
-        lines += [f"Defaults: {default.value:.4f} (trial {default.number})."]
-    lines += [f"Best: {best.value:.4f} (trial {best.number}{_origin(best)}), with", ""]
-    lines += [f"    {key}: {value}" for key, value in best.user_attrs["settings"].items()]
-    if failed:
-        reasons = Counter(str(t.user_attrs.get(REASON, "its worker was killed again and again")) for t in failed)
-        lines += ["", "Failed:"] + [f"- {count} x {reason}" for reason, count in reasons.most_common(5)]
-    lines += ["", _test_text(runs)]
-    return "\n".join(lines)
-
-
-def _origin(trial: Any) -> str:
-    origin = trial.user_attrs.get("origin")
-    return f", {origin}" if origin else ""
-
-
-def _test_text(runs: list[Any]) -> str:
-    if not runs:
-        return "Test: not scored."
-    scores = test_scores(runs, 0)
-    rows = ["| Test metric | mean | sd |", "|---|---|---|"]
-    for name, mean in scores["mean"].items():
-        sd = scores["sd"][name]
-        rows.append(f"| {name} | {mean:.4f} | {'' if sd is None else f'{sd:.4f}'} |")
-    return (
-        f"The winner on test, once a seed, {len(runs)} seeds ({', '.join(map(str, scores['seeds']))}):\n\n"
-        + "\n".join(rows)
-    )
 
 
 def page(study: Any, text: str) -> str:

@@ -1,11 +1,8 @@
-"""Runs a search: in this process, or in one process a GPU or a CPU job, each running the same code."""
+"""What one worker does: check the input, join the study, search, and take part in the winner's runs."""
 
 from __future__ import annotations
 
-import os
 import signal
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,14 +10,12 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import optuna
-import torch
 from optuna.exceptions import StorageInternalError
 
 from recbole_attnseq.errors import UserError
-from recbole_attnseq.tuning.bookkeeping import Retry, recover, tally
+from recbole_attnseq.tuning.bookkeeping import Retry
 from recbole_attnseq.tuning.choices import looks_at_seeds, make_pruner, make_sampler
 from recbole_attnseq.tuning.loop import Plan, work
-from recbole_attnseq.tuning.meter import threads_for
 from recbole_attnseq.tuning.objective import FinalObjective, SearchObjective
 from recbole_attnseq.tuning.options import TuneOptions, seeds_of, storage_url, study_name
 from recbole_attnseq.tuning.problem import Problem
@@ -135,106 +130,3 @@ def lost_storage(session: Session) -> Iterator[None]:
             f"storage {shown(session.url)} stopped answering ({first_line(error)}). What was written before is safe; "
             "start the same command again when it is back, and the running trial is repeated."
         ) from error
-
-
-def run_workers(session: Session) -> None:
-    """Start the workers as processes and wait for them, with one progress bar over all.
-
-    Raises:
-        UserError: all workers ended and the plan is not fulfilled.
-        KeyboardInterrupt: after every worker has recorded its trial.
-    """
-    options = session.options
-    folder = os.path.join(options.output, session.name)
-    os.makedirs(folder, exist_ok=True)
-    processes: list[subprocess.Popen[str]] = []
-    bar = Progress(session.study, options.trials, session.deadline, options.retries, session.name, options.progress)
-    try:
-        with interrupt_on_sigterm():
-            for index in range(options.workers):
-                processes.append(_start(session, index, os.path.join(folder, f"worker-{index}.log")))
-            while any(process.poll() is None for process in processes):
-                bar.refresh()
-                time.sleep(1.0)
-            bar.refresh()
-    except KeyboardInterrupt:
-        for process in processes:
-            if process.poll() is None:
-                process.send_signal(signal.SIGTERM)
-        for process in processes:
-            process.wait()
-        raise
-    finally:
-        bar.close()
-    _check_workers(session, processes, folder)
-
-
-def _start(session: Session, index: int, log: str) -> subprocess.Popen[str]:
-    options = session.options
-    environment = {**os.environ, **worker_environment(options, index)}
-    settings = dict(options.settings)
-    if options.gpus:
-        # RecBole sets CUDA_VISIBLE_DEVICES from gpu_id, so both must say the same.
-        settings["gpu_id"] = options.gpus[index]
-    else:
-        settings["use_gpu"] = False
-    single = replace(
-        options, settings=settings, gpus=(), jobs=1, progress=False, release=False, storage=session.url,
-        study=session.name,
-    )  # fmt: skip
-    with open(log, "a", encoding="utf-8") as file:
-        # A session of its own: Ctrl-C reaches the parent alone, which passes it on once.
-        process = subprocess.Popen(
-            [sys.executable, "-m", "recbole_attnseq.tuning.workers"],
-            stdin=subprocess.PIPE, stdout=file, stderr=file, env=environment, text=True, start_new_session=True,
-        )  # fmt: skip
-    assert process.stdin is not None
-    process.stdin.write(f"{index}\n{single.to_json()}")
-    process.stdin.close()
-    return process
-
-
-def worker_environment(options: TuneOptions, index: int) -> dict[str, str]:
-    """What a worker process sees: its GPU, or its share of the CPU's threads."""
-    threads = str(threads_for(options.workers))
-    values = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), threads)
-    values["CUDA_VISIBLE_DEVICES"] = options.gpus[index] if options.gpus else ""
-    return values
-
-
-def _check_workers(session: Session, processes: list[subprocess.Popen[str]], folder: str) -> None:
-    failed = [index for index, process in enumerate(processes) if process.returncode != 0]
-    if not failed:
-        return
-    count = tally(session.study.get_trials(deepcopy=False), session.options.retries)
-    logs = ", ".join(os.path.join(folder, f"worker-{index}.log") for index in failed)
-    ends = ", ".join(f"worker {index}: {_end(processes[index].returncode)}" for index in failed)
-    text = f"{ends}; see {logs}."
-    if len(failed) == len(processes):
-        raise UserError(f"no worker is left ({count.done} trials done). {text} The same command goes on from here.")
-    print(f"attnseq: {text} The others have done its trials.", file=sys.stderr)
-
-
-def _end(code: int) -> str:
-    return f"killed by signal {-code}" if code < 0 else f"exit code {code}"
-
-
-def main() -> int:
-    """A worker process: its number and the options as JSON on standard input; returns the exit code."""
-    index = int(sys.stdin.readline())
-    options = TuneOptions.from_json(sys.stdin.read())
-    torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", "1")))
-    try:
-        session = open_session(options, index)
-        recover(session.study, session.storage, options.retries, options.grace)
-        run_worker(session)
-    except UserError as error:
-        print(f"attnseq: error: {error}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        return 130
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -21,7 +21,6 @@ from recbole_attnseq.training.runs import train_and_test
 from recbole_attnseq.tuning.choices import make_pruner, make_sampler
 from recbole_attnseq.tuning.command import resume_command, tune
 from recbole_attnseq.tuning.options import TuneOptions
-from recbole_attnseq.tuning.workers import worker_environment
 
 
 def flags(settings):
@@ -40,8 +39,13 @@ def test_from_the_command_to_the_same_score(settings, space_file, workdir, capsy
         "summary.md",
         "test.json",
     }
-    assert "Defaults: " in shown
-    assert "Best: " in shown
+    summary = (folder / "summary.md").read_text(encoding="utf-8")
+    assert summary.strip() in shown
+    assert "Trials: 4 complete, 0 pruned, 0 failed, 0 repeated after a worker's death or an interruption" in summary
+    work, clock = map(int, re.search(r"Seconds: (\d+) in trials, (\d+) on the clock", summary).groups())
+    assert work == pytest.approx(clock, abs=1), "one worker"
+    for text in ("Defaults: 0.", "Best: 0.", "Command: `attnseq tune --dataset cycle", "Commit ", "torch "):
+        assert text in summary
     assert "optuna-dashboard sqlite:///results/studies/AttnSeq-cycle.db" in shown
 
     test = json.loads((folder / "test.json").read_text())
@@ -58,6 +62,7 @@ def test_from_the_command_to_the_same_score(settings, space_file, workdir, capsy
     assert [row["origin"] for row in rows] == ["defaults", "quick", "", ""]
     assert all(float(row["seconds_per_epoch"]) > 0 and float(row["peak_memory_mib"]) > 0 for row in rows)
     assert max(float(row["value"]) for row in rows) == pytest.approx(value)
+    assert {row["worker"] for row in rows} == {"0"}, "neither host names nor process ids"
 
     page = (folder / "study.html").read_text(encoding="utf-8")
     body = page[page.index("</head>") :]
@@ -126,13 +131,6 @@ def test_samplers_and_pruners_by_optunas_names():
     assert isinstance(make_pruner("none", 10), optuna.pruners.NopPruner)
     assert isinstance(make_pruner("SuccessiveHalvingPruner", 10), optuna.pruners.SuccessiveHalvingPruner)
     assert make_pruner("hyperband", 40)._max_resource == 40
-
-
-def test_workers_get_their_gpu_or_their_share_of_threads(monkeypatch):
-    monkeypatch.setattr("os.sched_getaffinity", lambda pid: set(range(8)))
-    assert worker_environment(TuneOptions(gpus=("2", "5")), 1)["CUDA_VISIBLE_DEVICES"] == "5"
-    assert worker_environment(TuneOptions(jobs=2), 1)["OMP_NUM_THREADS"] == "4"
-    assert worker_environment(TuneOptions(jobs=3), 1)["CUDA_VISIBLE_DEVICES"] == ""
 
 
 def test_options_travel_unchanged_and_the_resume_command_hides_passwords():
