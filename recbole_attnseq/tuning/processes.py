@@ -152,6 +152,9 @@ def main() -> int:
     if limit:
         limit_memory(limit)
     try:
+        gpu = os.environ["CUDA_VISIBLE_DEVICES"]
+        if gpu and not torch.cuda.is_available():
+            raise UserError(f"GPU {gpu} cannot be used: no CUDA device of that name.")
         session = open_session(options, index)
         recover(session.study, session.storage, options.retries, options.grace)
         run_worker(session)

@@ -1,12 +1,16 @@
-"""What each of several CPU workers may take of this machine."""
+"""What each of several workers may take of this machine: its threads, its memory, its GPUs."""
 
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
 import psutil
+import torch
+
+from recbole_attnseq.errors import UserError
 
 # The system and the process that waits for the workers need some, too.
 _FOR_WORKERS = 0.9
@@ -38,3 +42,19 @@ def limit_memory(size: int) -> None:
         _, hard = resource.getrlimit(resource.RLIMIT_DATA)
         size = size if hard == resource.RLIM_INFINITY else min(size, hard)
         resource.setrlimit(resource.RLIMIT_DATA, (size, hard))
+
+
+def check_gpus(gpus: Sequence[str]) -> None:
+    """Refuse GPUs that are not there: RecBole would quietly train on the CPU instead.
+
+    Raises:
+        UserError: names them.
+    """
+    count = torch.cuda.device_count()
+    if gpus and not count:
+        raise UserError(f"--gpus {','.join(gpus)}: no CUDA GPU is visible here; use --jobs for workers on the CPU.")
+    # Names such as GPU-8932f937 are CUDA's to judge, and numbers too where the environment has renamed the devices.
+    if "CUDA_VISIBLE_DEVICES" not in os.environ:
+        missing = [gpu for gpu in gpus if gpu.isdigit() and int(gpu) >= count]
+        if missing:
+            raise UserError(f"--gpus: there is no GPU {', '.join(missing)} here; there are 0 to {count - 1}.")

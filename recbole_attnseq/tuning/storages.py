@@ -67,12 +67,15 @@ class Patience:
                 if tries and action.__name__ == "set_trial_state_values":
                     return True
                 raise
-            except (StorageInternalError, sqlalchemy.exc.SQLAlchemyError):
+            except (StorageInternalError, sqlalchemy.exc.SQLAlchemyError) as error:
                 if time.monotonic() - begin + pause > self.seconds:
                     raise
                 if tries == 0 and begin - _told.get("at", -60.0) >= 60:
                     _told["at"] = begin
-                    print(f"attnseq: the storage does not answer; trying for {self.seconds:.0f} s.", file=sys.stderr)
+                    print(
+                        f"attnseq: the storage does not answer ({first_line(error)}); trying for {self.seconds:.0f} s.",
+                        file=sys.stderr,
+                    )
             tries += 1
             time.sleep(pause * random.uniform(0.5, 1.0))
             pause = min(2 * pause, _SETTLE / 2)

@@ -20,6 +20,7 @@ from recbole_attnseq.tuning.objective import FinalObjective, SearchObjective
 from recbole_attnseq.tuning.options import TuneOptions, seeds_of, storage_url, study_name
 from recbole_attnseq.tuning.problem import Problem
 from recbole_attnseq.tuning.progress import Progress
+from recbole_attnseq.tuning.shares import check_gpus
 from recbole_attnseq.tuning.storages import first_line, open_storage, shown
 from recbole_attnseq.tuning.study import final_study, open_study, winner
 
@@ -55,6 +56,7 @@ def open_session(options: TuneOptions, index: int = 0) -> Session:
     """
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     # What costs nothing is checked before the data set is read.
+    check_gpus(options.gpus)
     sampler, pruner = make_sampler(options.sampler, index), make_pruner(options.pruner, 1)
     problem = Problem(options.model, options.dataset, options.files, options.settings, options.space)
     name = study_name(options, problem.model, problem.dataset)
@@ -125,7 +127,7 @@ def lost_storage(session: Session) -> Iterator[None]:
     """Turn a storage that stays away into one line."""
     try:
         yield
-    except StorageInternalError as error:
+    except (StorageInternalError, OSError) as error:
         raise UserError(
             f"storage {shown(session.url)} stopped answering ({first_line(error)}). What was written before is safe; "
             "start the same command again when it is back, and the running trial is repeated."

@@ -17,7 +17,7 @@ from recbole_attnseq.tuning.bookkeeping import REASON
 from recbole_attnseq.tuning.loop import Plan, work
 from recbole_attnseq.tuning.options import TuneOptions
 from recbole_attnseq.tuning.processes import Fleet, worker_environment
-from recbole_attnseq.tuning.shares import limit_memory, memory_for
+from recbole_attnseq.tuning.shares import check_gpus, limit_memory, memory_for
 from tests.tuning.fakes import FORK, open_study
 
 KILLED, ENDED, FAILED = f"import os; os.kill(os.getpid(), {int(signal.SIGKILL)})", "", "raise SystemExit(2)"
@@ -28,6 +28,20 @@ def test_workers_get_their_gpu_or_their_share_of_threads(monkeypatch):
     assert worker_environment(TuneOptions(gpus=("2", "5")), 1)["CUDA_VISIBLE_DEVICES"] == "5"
     assert worker_environment(TuneOptions(jobs=2), 1)["OMP_NUM_THREADS"] == "4"
     assert worker_environment(TuneOptions(jobs=3), 1)["CUDA_VISIBLE_DEVICES"] == ""
+
+
+def test_gpus_that_are_not_there_are_refused(monkeypatch):
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    check_gpus(())
+    check_gpus(("0", "1", "GPU-8932f937"))
+    with pytest.raises(UserError, match="there is no GPU 2, 7 here; there are 0 to 1"):
+        check_gpus(("0", "2", "7"))
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "6,7")
+    check_gpus(("6", "7"))
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 0)
+    with pytest.raises(UserError, match="--gpus 0,1: no CUDA GPU is visible here; use --jobs"):
+        check_gpus(("0", "1"))
 
 
 def fleet(tmp_path, monkeypatch, lives, **options):
