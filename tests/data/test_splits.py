@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import errno
 import json
 import re
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from recbole_attnseq.data.prepare.atomic import AtomicFile
 from recbole_attnseq.data.split_hash import hash_of_loaders, split_hash
 from recbole_attnseq.data.splits import Split, by_global_time, by_last_days, check_no_leak, command, write_benchmark
 from recbole_attnseq.data.splits.folder import split_folder
@@ -154,7 +157,8 @@ def _files(folder: Path, history: int) -> dict[str, list[str]]:
     split = by_global_time(_USER, _ITEM, _TIME, cuts=(5, 9), known_items=False)
     order = np.random.default_rng(0).permutation(len(_USER))
     moved = Split(*(mask[order] for mask in split.parts().values()), valid_from=5, test_from=9)
-    written = write_benchmark(folder, "x", moved, _USER[order], _ITEM[order], _TIME[order], *_TOKENS, history=history)
+    columns = (_USER[order], _ITEM[order], _TIME[order])
+    written = write_benchmark(folder, "x", moved, *columns, *_TOKENS, history=history, force=True)
     record = json.loads((folder / "x.split.json").read_text())
     assert record == dataclasses.asdict(written)
     assert (record["valid_from"], record["test_from"], record["history"]) == (5, 9, history)
@@ -254,7 +258,7 @@ def test_a_prepared_folder_is_split(tmp_path: Path) -> None:
     # The last interaction is in session 9: sessions 8 and 9 are test, 6 and 7 validation. A user's first row of
     # all has no history, the first row of its second session has one.
     assert written.rows == {"train": 6 * 3 - 3, "valid": 2 * 3 - 1, "test": 2 * 3 - 1}
-    written = split_folder(folder, "global-time", (0.6, 0.2, 0.2), history=0)
+    written = split_folder(folder, "global-time", (0.6, 0.2, 0.2), history=0, force=True)
     assert written.rows == {"train": 18, "valid": 6, "test": 6}
     with pytest.raises(UserError, match="takes 3 numbers, not 2"):
         split_folder(folder, "global-time", (1, 2))
@@ -263,6 +267,59 @@ def test_a_prepared_folder_is_split(tmp_path: Path) -> None:
     (folder / "x.inter").write_text("user_id:token\titem_id:token\n1\t2\n")
     with pytest.raises(UserError, match="has no column timestamp:float"):
         split_folder(folder, "last-days")
+
+
+@pytest.fixture
+def mine(tmp_path: Path) -> Path:
+    """A prepared folder with a split and whatever else may lie there."""
+    folder = tmp_path / "mine"
+    folder.mkdir()
+    rows = ["user_id:token\titem_id:token\ttimestamp:float", *(f"{n % 3}\t{n % 4}\t{n}" for n in range(30))]
+    (folder / "mine.inter").write_text("\n".join(rows) + "\n")
+    split_folder(folder, "global-time")
+    return folder
+
+
+def _content(folder: Path) -> dict[str, bytes]:
+    assert [path.name for path in folder.parent.iterdir()] == [folder.name], "something is left beside the folder"
+    return {path.name: path.read_bytes() for path in folder.iterdir()}
+
+
+def test_an_earlier_split_is_kept_without_force(mine: Path) -> None:
+    before = _content(mine)
+    with pytest.raises(UserError, match=r"mine\.train\.inter: exists already; give --force"):
+        split_folder(mine, "global-time", (0.5, 0.3, 0.2))
+    assert _content(mine) == before
+    split_folder(mine, "global-time", (0.5, 0.3, 0.2), force=True)
+    assert _content(mine).keys() == before.keys()
+    assert _content(mine)["mine.split.json"] != before["mine.split.json"]
+
+
+@pytest.mark.parametrize("force", [False, True])
+@pytest.mark.parametrize("fault", [OSError(errno.ENOSPC, "No space left on device"), KeyboardInterrupt()])
+@pytest.mark.parametrize("place", ["writing", "moving"])
+def test_a_full_disk_or_an_interruption_leaves_nothing_partial(
+    place: str, fault: BaseException, force: bool, mine: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if not force:
+        for path in mine.iterdir():
+            if path.name != "mine.inter":
+                path.unlink()
+    before = _content(mine)
+    owner, name = (AtomicFile, "line") if place == "writing" else (Path, "rename")
+    whole, calls = getattr(owner, name), iter(range(10**6))
+
+    def breaks_off(self: Any, *words: Any) -> Any:
+        # The third move with force is that of the second file: one is in place by then.
+        if next(calls) == (20 if place == "writing" else 2):
+            raise fault
+        return whole(self, *words)
+
+    monkeypatch.setattr(owner, name, breaks_off)
+    with pytest.raises((UserError, KeyboardInterrupt), match="disk is full" if isinstance(fault, OSError) else None):
+        split_folder(mine, "global-time", (0.5, 0.3, 0.2), force=force)
+    monkeypatch.undo()
+    assert _content(mine) == before
 
 
 def _split(*words: str) -> None:

@@ -27,7 +27,7 @@ class AtomicFile:
         path: where to write.
         specs: the header's fields.
 
-    The checksum of what was written is in ``sha256`` after :meth:`close`.
+    It is a context manager; the checksum of what was written is in ``sha256`` afterwards.
     """
 
     def __init__(self, path: Path, specs: Sequence[str]) -> None:
@@ -49,15 +49,15 @@ class AtomicFile:
         """Appends one row."""
         self._write("\t".join(values).encode() + b"\n")
 
-    def close(self) -> None:
-        """Ends the file and fixes the checksum; a disk that is full shows here at the latest."""
-        self._file.flush()
-        os.fsync(self._file.fileno())
-        self._file.close()
-        self.sha256 = self._digest.hexdigest()
+    def __enter__(self) -> AtomicFile:
+        return self
 
-    def abandon(self) -> None:
-        """Closes the file as it is."""
+    def __exit__(self, kind: type[BaseException] | None, *error: object) -> None:
+        if kind is None:
+            # A disk that is full shows here at the latest.
+            self._file.flush()
+            os.fsync(self._file.fileno())
+            self.sha256 = self._digest.hexdigest()
         with contextlib.suppress(OSError):
             self._file.close()
 
@@ -116,15 +116,47 @@ def new_folder(out: Path, force: bool) -> Iterator[tuple[Path, Path]]:
         UserError: ``out`` exists, cannot be written, or the disk is full.
     """
     check_target(out, force)
-    work: Path | None = None
-    try:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        work = Path(tempfile.mkdtemp(prefix=f".{out.name}.", suffix=".partial", dir=out.parent))
+    with _work(out) as work:
         fresh, scratch = work / "new", work / "scratch"
         fresh.mkdir()
         scratch.mkdir()
         yield fresh, scratch
-        _swap(fresh, out, work)
+        _put([(fresh, out)], work)
+
+
+@contextlib.contextmanager
+def new_files(folder: Path, names: Sequence[str], force: bool) -> Iterator[Path]:
+    """Files that appear in an existing folder when the block ends well, all of them or none.
+
+    Args:
+        folder: where they are to lie.
+        names: their names.
+        force: replace existing ones; otherwise they are an error.
+
+    Yields:
+        the folder to write them to.
+
+    Raises:
+        UserError: one of them exists, cannot be written, or the disk is full.
+    """
+    present = next((folder / name for name in names if (folder / name).exists()), None)
+    if present is not None and not force:
+        raise UserError(f"{present}: exists already; give --force to replace it.")
+    with _work(folder) as work:
+        fresh = work / "new"
+        fresh.mkdir()
+        yield fresh
+        _put([(fresh / name, folder / name) for name in names], work)
+
+
+@contextlib.contextmanager
+def _work(out: Path) -> Iterator[Path]:
+    """A temporary folder beside ``out`` that does not outlive the block; what the disk refuses is a UserError."""
+    work: Path | None = None
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        work = Path(tempfile.mkdtemp(prefix=f".{out.name}.", suffix=".partial", dir=out.parent))
+        yield work
     except OSError as error:
         raise UserError(f"{out}: {_reason(error)}; nothing was written.") from error
     finally:
@@ -132,16 +164,20 @@ def new_folder(out: Path, force: bool) -> Iterator[tuple[Path, Path]]:
             shutil.rmtree(work, ignore_errors=True)
 
 
-def _swap(fresh: Path, out: Path, work: Path) -> None:
-    if not out.exists():
-        fresh.rename(out)
-        return
-    old = work / "old"
-    out.rename(old)
+def _put(moves: Sequence[tuple[Path, Path]], work: Path) -> None:
+    """Moves each (new, target) into place, what lay there to ``work``; broken off half-way, it moves all back."""
+    kept = [work / f"old{number}" for number in range(len(moves))]
     try:
-        fresh.rename(out)
-    except OSError:
-        old.rename(out)
+        for (new, target), old in zip(moves, kept, strict=True):
+            if target.exists():
+                target.rename(old)
+            new.rename(target)
+    except BaseException:
+        for (new, target), old in zip(moves, kept, strict=True):
+            if not new.exists() and target.exists():
+                target.rename(new)
+            if old.exists():
+                old.rename(target)
         raise
 
 
@@ -156,12 +192,7 @@ def _reason(error: OSError) -> str:
 
 def write_table(path: Path, specs: Sequence[str], rows: Mapping[str, Sequence[str]]) -> str:
     """Writes a small table of key to values, and returns its checksum."""
-    file = AtomicFile(path, specs)
-    try:
+    with AtomicFile(path, specs) as file:
         for key, values in rows.items():
             file.line([key, *values])
-        file.close()
-    except BaseException:
-        file.abandon()
-        raise
     return file.sha256

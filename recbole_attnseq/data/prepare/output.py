@@ -51,8 +51,7 @@ def write_inter(
     ties = repeats = 0
     first, last = np.inf, -np.inf
     lengths = np.zeros(len(users), np.int64)
-    file = AtomicFile(folder / f"{stem}.inter", specs)
-    try:
+    with AtomicFile(folder / f"{stem}.inter", specs) as file:
         for chunk in user_chunks(columns["user"]):
             mask = keep[chunk]
             part = {name: column[chunk][mask] for name, column in columns.items()}
@@ -72,10 +71,6 @@ def write_inter(
             if options.session_gap is not None:
                 texts.append(pa.array(part["session_id"]).cast(pa.string()))
             file.rows(texts)
-        file.close()
-    except BaseException:
-        file.abandon()
-        raise
     files[f"{stem}.inter"] = file.sha256
     lengths = lengths[lengths > 0]
     summary = Summary(

@@ -15,13 +15,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--by", choices=KINDS, default=KINDS[0], help="one cut in time for all, or whole sessions")
     parser.add_argument("--shares", metavar="A,B[,C]", help="three ratios; or days of test and of validation")
     parser.add_argument("--history", type=int, default=50, metavar="L", help="items in the history of a row (0: none)")
+    parser.add_argument("--force", action="store_true", help="replace the files of an earlier split")
 
 
 def run(args: argparse.Namespace) -> None:
     """Writes the files and prints what they hold, and the settings of a run on them.
 
     Raises:
-        UserError: no such data set, shares that make no sense, a split that comes out empty.
+        UserError: no such data set, shares that make no sense, a split that comes out empty, an earlier split.
     """
     folder = Path(args.folder).resolve()
     if args.history < 0:
@@ -29,7 +30,7 @@ def run(args: argparse.Namespace) -> None:
     inter = folder / f"{folder.name}.inter"
     if not inter.exists():
         raise UserError(f"{inter}: no such file; make it with `attnseq prepare`, and give its folder.")
-    written = split_folder(folder, args.by, _numbers(args.shares), history=args.history)
+    written = split_folder(folder, args.by, _numbers(args.shares), history=args.history, force=args.force)
     rows = ", ".join(f"{count:,} {part}" for part, count in written.rows.items())
     print(f"{folder.name}: {args.by}: {rows}; split hash {written.split_hash}")
     print("Run it with: benchmark_filename: [train, valid, test]")

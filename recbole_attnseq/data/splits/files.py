@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from recbole_attnseq.data.prepare.atomic import AtomicFile
+from recbole_attnseq.data.prepare.atomic import AtomicFile, new_files
 from recbole_attnseq.data.splits.by_time import Split
 from recbole_attnseq.errors import UserError
 
@@ -47,13 +47,14 @@ def write_benchmark(
     item_tokens: Sequence[str],
     *,
     history: int = 50,
+    force: bool = False,
 ) -> Written:
-    """Writes the three files; run with ``benchmark_filename: [train, valid, test]``.
+    """Writes the three files, all or none; run with ``benchmark_filename: [train, valid, test]``.
 
     With a history also set ``alias_of_item_id: [item_id_list]``, so that RecBole numbers both columns alike.
 
     Args:
-        folder: an existing folder; files of these names are replaced.
+        folder: an existing folder.
         name: the data set's name.
         split: masks over the rows.
         user, item: (R,) codes.
@@ -61,13 +62,14 @@ def write_benchmark(
         user_tokens, item_tokens: tokens of the codes.
         history: longest history of a row, in items; 0 writes rows without history, for models that are not
             sequential.
+        force: replace the files of an earlier split.
 
     Returns:
         What was written; it also stands in ``NAME.split.json``. A row without any earlier interaction has no
         history and is left out where histories are written.
 
     Raises:
-        UserError: a token that an atomic file cannot hold.
+        UserError: a token that an atomic file cannot hold, an earlier split, a full disk; nothing partial is left.
     """
     for tokens in (user_tokens, item_tokens):
         bad = next((token for token in tokens if any(mark in str(token) for mark in "\t\n\r")), None)
@@ -90,29 +92,27 @@ def write_benchmark(
     users, items = [str(token) for token in user_tokens], [str(token) for token in item_tokens]
     names = [items[code] for code in item]
     written: dict[str, tuple[Array, Array]] = {}
-    for part, mask in split.parts().items():
-        rows = np.flatnonzero(mask[order])
-        if history:
-            rows = rows[rows > begin[rows]]
-        written[part] = (user[rows], item[rows])
-        file = AtomicFile(folder / f"{name}.{part}.inter", [*_SPECS, _HISTORY] if history else _SPECS)
-        try:
-            for row in rows:
-                when = str(int(time[row])) if whole else repr(float(time[row]))
-                values = [users[user[row]], names[row], when]
-                if history:
-                    values.append(" ".join(names[max(begin[row], row - history) : row]))
-                file.line(values)
-            file.close()
-        except BaseException:
-            file.abandon()
-            raise
-    record = Written(
-        rows={part: len(codes) for part, (codes, _) in written.items()},
-        valid_from=split.valid_from,
-        test_from=split.test_from,
-        history=history,
-        split_hash=split_hash(written, users, items),
-    )
-    (folder / f"{name}.split.json").write_text(json.dumps(asdict(record), indent=2) + "\n", "utf-8")
+    record_name = f"{name}.split.json"
+    # The record comes last: where it stands, the files before it are whole and its own.
+    with new_files(folder, [*(f"{name}.{part}.inter" for part in split.parts()), record_name], force) as fresh:
+        for part, mask in split.parts().items():
+            rows = np.flatnonzero(mask[order])
+            if history:
+                rows = rows[rows > begin[rows]]
+            written[part] = (user[rows], item[rows])
+            with AtomicFile(fresh / f"{name}.{part}.inter", [*_SPECS, _HISTORY] if history else _SPECS) as file:
+                for row in rows:
+                    when = str(int(time[row])) if whole else repr(float(time[row]))
+                    values = [users[user[row]], names[row], when]
+                    if history:
+                        values.append(" ".join(names[max(begin[row], row - history) : row]))
+                    file.line(values)
+        record = Written(
+            rows={part: len(codes) for part, (codes, _) in written.items()},
+            valid_from=split.valid_from,
+            test_from=split.test_from,
+            history=history,
+            split_hash=split_hash(written, users, items),
+        )
+        (fresh / record_name).write_text(json.dumps(asdict(record), indent=2) + "\n", "utf-8")
     return record

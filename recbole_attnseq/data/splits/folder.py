@@ -23,7 +23,9 @@ KINDS = (GLOBAL_TIME, LAST_DAYS)
 _COLUMNS = {"user": "user_id:token", "item": "item_id:token", "time": "timestamp:float"}
 
 
-def split_folder(folder: Path, kind: str, shares: tuple[float, ...] = (), *, history: int = 50) -> Written:
+def split_folder(
+    folder: Path, kind: str, shares: tuple[float, ...] = (), *, history: int = 50, force: bool = False
+) -> Written:
     """Splits ``NAME/NAME.inter`` and writes ``NAME.train.inter``, ``NAME.valid.inter`` and ``NAME.test.inter``.
 
     Args:
@@ -33,9 +35,11 @@ def split_folder(folder: Path, kind: str, shares: tuple[float, ...] = (), *, his
         shares: for ``global-time`` the three ratios (default 0.8, 0.1, 0.1), for ``last-days`` the days of
             test and of validation (default 1, 1).
         history: longest history of a row; 0 for none.
+        force: replace the files of an earlier split.
 
     Raises:
-        UserError: no such file, shares that make no sense, or a split that comes out empty.
+        UserError: no such file, shares that make no sense, a split that comes out empty, an earlier split, a full
+            disk.
     """
     inter = folder / f"{folder.name}.inter"
     if kind not in KINDS:
@@ -50,7 +54,7 @@ def split_folder(folder: Path, kind: str, shares: tuple[float, ...] = (), *, his
     else:
         test, valid = shares or (1.0, 1.0)
         split = by_last_days(session, item, time, test_days=test, valid_days=valid)
-    return write_benchmark(folder, folder.name, split, user, item, time, users, items, history=history)
+    return write_benchmark(folder, folder.name, split, user, item, time, users, items, history=history, force=force)
 
 
 def _load(inter: Path) -> tuple[npt.NDArray[Any], npt.NDArray[Any], npt.NDArray[Any], npt.NDArray[Any], Any, Any]:
