@@ -101,6 +101,8 @@ def _exclude_history_everywhere() -> None:
 def _insert_defaults() -> None:
     from recbole.config import Config
 
+    from recbole_attnseq.training.batching import check_batching
+
     original = Config._load_internal_config_dict
 
     def _load_internal_config_dict(self: Any, model: str, model_class: type, dataset: str) -> None:
@@ -115,7 +117,9 @@ def _insert_defaults() -> None:
             refuse_misspelt(self.external_config_dict, known | set(ours), set(ours))
             # The settings of the data set say how it is evaluated, and rule over the model's habits.
             self.internal_config_dict.update({**ours, **{k: v for k, v in self.dataset_settings.items() if k in ours}})
-            check_settings({**self.internal_config_dict, **self.external_config_dict})
+            values = {**self.internal_config_dict, **self.external_config_dict}
+            check_settings(values)
+            check_batching(values, self.external_config_dict)
 
     Config._load_internal_config_dict = _load_internal_config_dict
 
@@ -148,8 +152,6 @@ def check_settings(values: dict[str, Any]) -> None:
     except UserError as error:
         raise UserError(str(error).replace("max_length", "MAX_ITEM_LIST_LENGTH")) from None
     elements(values.get("memory_budget"))
-    if values.get("train_batches") not in ("auto", "windows", "prefixes"):
-        raise UserError(f"train_batches is '{values.get('train_batches')}'; choose auto, windows or prefixes.")
     for key in ("train_batch_size", "eval_batch_size", "epochs"):
         value, least = values.get(key), 0 if key == "epochs" else 1
         if isinstance(value, bool) or not isinstance(value, int) or value < least:

@@ -1,4 +1,4 @@
-"""Batches of whole sequences or of prefixes: packed, shuffled by seed, cut by their number of targets."""
+"""Batches of whole sequences or of prefixes: packed, shuffled by seed, cut by their number of targets or tokens."""
 
 from __future__ import annotations
 
@@ -34,23 +34,35 @@ class Batch:
 
 
 class SequenceBatches:
-    """Every target once an epoch, in batches of about ``size`` targets.
+    """Every target once an epoch, in batches of about ``size`` targets or ``tokens`` tokens.
 
     Args:
         store: the targets and their histories.
         size: targets a batch; a batch is filled until the next piece would exceed it.
         stride: most targets of one piece (see :func:`~recbole_attnseq.data.store.windows`); 1 for prefixes.
+        context: what a piece shows its targets: full, window or exact (see the same function).
+        tokens: history tokens a batch, in place of ``size``: the memory of a step then hardly varies, whatever share
+            of the tokens has a target.
         round_to: fill each batch up to a multiple of this many tokens with one idle sequence of padding items, which
             has no targets. A CPU's kernels are generated for the shapes they meet: few shapes, few generations.
         bucket: put pieces of like length together, for encoders that pad or where pieces are prefixes.
         seed: of the shuffle; epoch e of equal seeds is equal.
 
     Raises:
-        UserError: ``size`` is below 1, or the store holds no target.
+        UserError: ``size`` is below 1, ``tokens`` does not hold the longest history, or the store holds no target.
     """
 
     def __init__(
-        self, store: SequenceStore, *, size: int, stride: int, bucket: bool, seed: int, round_to: int = 1
+        self,
+        store: SequenceStore,
+        *,
+        size: int,
+        stride: int,
+        bucket: bool,
+        seed: int,
+        round_to: int = 1,
+        context: str = "full",
+        tokens: int | None = None,
     ) -> None:
         if size < 1 or stride < 1:
             raise UserError(f"train_batch_size is {size}; a batch needs room for at least one target.")
@@ -60,7 +72,18 @@ class SequenceBatches:
             )
         self.store = store.sorted_by_position()
         self.size = size
-        self.pieces: Windows = windows(self.store, min(stride, size))
+        self.tokens = tokens
+        if tokens is not None:
+            longest = int(store.length.max())
+            if tokens < longest:
+                raise UserError(
+                    f"train_batch_tokens is {tokens}, but the longest history takes {longest} tokens: raise it to "
+                    f"{longest} at least, or lower MAX_ITEM_LIST_LENGTH to {max(tokens, 1)}."
+                )
+            # In full context a piece's first target may bring that many tokens, and each further one brings one.
+            stride, size = min(stride, tokens - longest + 1 if context == "full" else tokens), tokens
+        self.pieces: Windows = windows(self.store, min(stride, size), context)
+        self.weight = self.pieces.count if tokens is None else self.pieces.end - self.pieces.start
         self.bucket = bucket
         self.seed = seed
         self.round_to = round_to
@@ -80,6 +103,11 @@ class SequenceBatches:
             mine = pieces[rank::world]
             yield self.assemble(mine) if len(mine) else None
 
+    @property
+    def limit(self) -> int:
+        """Most targets, or tokens, of a batch."""
+        return self.size if self.tokens is None else self.tokens
+
     def steps(self, number: int = 0) -> int:
         """Batches of epoch ``number``."""
         return len(self._plan(number))
@@ -90,9 +118,9 @@ class SequenceBatches:
         if self.bucket:
             # Sorting by length within pools of many batches keeps the padding small and the batches random.
             length = (self.pieces.end - self.pieces.start)[order]
-            pool = self.pieces.count[order].cumsum(0) // (self.size * 32)
+            pool = self.weight[order].cumsum(0) // (self.limit * 32)
             order = order[torch.argsort(pool * (int(length.max()) + 1) + length, stable=True)]
-        batch = fill(self.pieces.count[order], self.size)
+        batch = fill(self.weight[order], self.limit)
         plan = list(order.split(torch.bincount(batch).tolist()))
         if self.bucket:
             shuffled = torch.randperm(len(plan), generator=generator).tolist()
@@ -110,6 +138,8 @@ class SequenceBatches:
         queries = target - 1 + torch.repeat_interleave(shift, count)
         items = self.store.items[ranges(start, lengths)]
         idle = -len(items) % self.round_to
+        if self.tokens is not None:
+            idle = min(idle, self.tokens - len(items))
         if idle:
             items = torch.cat([items, items.new_zeros(idle)])
             lengths = torch.cat([lengths, lengths.new_tensor([idle])])
@@ -117,7 +147,7 @@ class SequenceBatches:
 
 
 def fill(count: Tensor, size: int) -> Tensor:
-    """Number of the batch of each piece, filling batches in order up to ``size`` targets: (P,)."""
+    """Number of the batch of each piece (P,), filling batches in order up to ``size`` of what ``count`` (P,) counts."""
     ends = count.cumsum(0)
     batch = torch.zeros_like(count)
     begin, number, done = 0, 0, 0

@@ -63,22 +63,34 @@ class Windows:
     count: Tensor
 
 
-def windows(store: SequenceStore, stride: int) -> Windows:
-    """Cut sequences so that a piece trains at most ``stride`` targets and shows the first its whole history.
+CONTEXTS = ("full", "window", "exact")
 
-    Later targets of a piece see at least as much as their own histories. ``stride`` 1 gives RecBole's prefixes.
+
+def windows(store: SequenceStore, stride: int, context: str = "full") -> Windows:
+    """Cut sequences into pieces of at most ``stride`` steps with targets. ``stride`` 1 gives RecBole's prefixes.
 
     Args:
         store: targets sorted by position (see :meth:`SequenceStore.sorted_by_position`).
         stride: most targets of a piece, at least 1.
+        context: ``full``: a piece shows its first target its whole history, and later ones at least as much as
+            theirs. ``window``: a piece begins one item before its first target, so every token is met once and a
+            target sees what its own piece holds. ``exact``: a piece joins only targets whose histories begin at the
+            same item, so every target sees its own history and nothing before it, however many layers look back.
     """
     rows = torch.arange(len(store.target))
     first = torch.ones(len(rows), dtype=torch.bool)
     first[1:] = store.sequence[1:] != store.sequence[:-1]
-    rank = rows - torch.where(first, rows, 0).cummax(0).values
-    row = rows[rank % stride == 0]
+    begin = store.target - store.length
+    if context == "exact":
+        # Within a sequence histories begin where they did before, or later once they are cut at the maximum.
+        first[1:] |= begin[1:] != begin[:-1]
+    # By the places of the targets, not by their number: where a split took some out, pieces stay as short.
+    origin = store.target[torch.where(first, rows, 0).cummax(0).values]
+    part = (store.target - origin) // stride
+    first[1:] |= part[1:] != part[:-1]
+    row = rows[first]
     count = torch.diff(row, append=row.new_tensor([len(rows)]))
-    start = store.target[row] - store.length[row]
+    start = store.target[row] - 1 if context == "window" else begin[row]
     return Windows(start, store.target[row + count - 1], row, count)
 
 

@@ -20,12 +20,11 @@ from recbole_attnseq.data.dataset import sequence_store
 from recbole_attnseq.data.store import ranges
 from recbole_attnseq.errors import UserError
 from recbole_attnseq.nn.packing import Packing
+from recbole_attnseq.training.batching import cut
 from recbole_attnseq.training.checkpoints import read_checkpoint
 from recbole_attnseq.training.evaluation import ANSWERED, Ranking, rank_targets, rows_per_block, seen_items
-from recbole_attnseq.training.optimizer import DenseAndSparse
+from recbole_attnseq.training.optimizer import DenseAndSparse, fused
 from recbole_attnseq.training.precision import choose, matmul_precision
-
-TOKEN_QUANTUM = 256  # an eighth of the default batch: at most that much is idle, about six per cent on average
 
 
 class AttnSeqTrainer(Trainer):  # type: ignore[misc]
@@ -40,7 +39,7 @@ class AttnSeqTrainer(Trainer):  # type: ignore[misc]
     def _build_optimizer(self, **kwargs: Any) -> Any:
         tables = [m.weight for m in self.model.modules() if isinstance(m, torch.nn.Embedding) and m.sparse]
         if not tables:
-            return super()._build_optimizer(**kwargs)
+            return fused(super()._build_optimizer(**kwargs))
         if self.learner.lower() != "adam":
             raise UserError(f"learner is {self.learner}, but sparse_updates needs adam; set one of the two otherwise.")
         dense: list[torch.nn.Parameter] = [
@@ -49,29 +48,9 @@ class AttnSeqTrainer(Trainer):  # type: ignore[misc]
         return DenseAndSparse(dense, tables, self.learning_rate, self.weight_decay)
 
     def batches(self, train_data: Any) -> SequenceBatches:
-        """How an epoch over ``train_data`` is cut, by the encoder's nature and ``train_batches``."""
+        """How an epoch over ``train_data`` is cut (see :func:`~recbole_attnseq.training.batching.cut`)."""
         if self._batches is None:
-            network, kind = self.model.network, self.config["train_batches"]
-            if kind not in ("auto", "windows", "prefixes"):
-                raise UserError(f"train_batches is '{kind}'; choose auto, windows or prefixes.")
-            if kind == "windows" and not network.causal:
-                raise UserError(
-                    f"train_batches is windows, but the user encoder '{network.settings.user_encoder}' is not causal: "
-                    "its states would know their own targets. Choose prefixes or auto."
-                )
-            size = self.config["train_batch_size"]
-            prefixes = kind == "prefixes" or not network.causal
-            banded = network.user_encoder.banded
-            self._batches = SequenceBatches(
-                sequence_store(train_data._dataset),
-                size=size,
-                # A banded encoder takes whole histories; a recurrent one would see further back in them than in
-                # the histories it is asked about later, so it gets overlapping windows of twice the maximum.
-                stride=1 if prefixes else size if banded else self.model.max_seq_length,
-                bucket=prefixes or not banded,
-                seed=self.config["seed"],
-                round_to=TOKEN_QUANTUM if banded and not prefixes else 1,
-            )
+            self._batches = cut(self.config, self.model.network, sequence_store(train_data._dataset))
         return self._batches
 
     def _train_epoch(

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from recbole_attnseq.data.batches import Batch, SequenceBatches
-from recbole_attnseq.data.store import SequenceStore
+from recbole_attnseq.data.store import CONTEXTS, SequenceStore
 from recbole_attnseq.errors import UserError
 from tests.data.stores import recbole_rows, seen, some_of, store_of
 
@@ -97,6 +97,38 @@ def test_batches_keep_to_their_size_and_are_well_filled(lengths: list[int], maxi
         assert (batch.lengths >= 1).all()
         assert int(batch.lengths.sum()) == len(batch.items)
         assert (batch.queries.diff() > 0).all()
+
+
+@settings(max_examples=100, deadline=None)
+@given(
+    USERS, MAXIMA, st.fixed_dictionaries(CUTS), st.integers(0, 60), st.sampled_from(CONTEXTS), st.sampled_from([1, 16])
+)
+def test_batches_keep_to_their_tokens(
+    lengths: list[int], maximum: int, cut: dict[str, Any], more: int, context: str, round_to: int
+) -> None:
+    store = store_of(lengths, maximum)
+    tokens = int(store.length.max()) + more
+    batches = made(store, **{**cut, "size": 1}, tokens=tokens, context=context, round_to=round_to)
+    epoch = every(batches)
+    assert sorted(target for batch in epoch for target in batch.targets.tolist()) == sorted(
+        recbole_rows(lengths, maximum)
+    )
+    assert max(len(batch.items) for batch in epoch) <= tokens
+    if round_to == 1:
+        # Any two in a row would not have fitted into one.
+        total = sum(len(batch.items) for batch in epoch)
+        assert len(epoch) <= 2 * -(-total // tokens)
+    if context != "window":
+        rows = recbole_rows(lengths, maximum)
+        assert all(history == rows[target] for batch in epoch for target, history in seen(batch, maximum))
+
+
+def test_tokens_that_do_not_hold_one_history_are_refused() -> None:
+    store = store_of([30, 4], 12)
+    with pytest.raises(UserError, match="train_batch_tokens is 11, but the longest history takes 12 tokens"):
+        made(store, tokens=11)
+    made(store, tokens=12)
+    made(store_of([5, 4], 12), tokens=4)  # the data's longest counts, not the most that would be allowed
 
 
 @pytest.mark.parametrize("bucket", [True, False])

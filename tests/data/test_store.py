@@ -6,7 +6,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from recbole_attnseq.data.store import SequenceStore, ranges, windows
+from recbole_attnseq.data.store import CONTEXTS, SequenceStore, Windows, ranges, windows
 from tests.data.stores import recbole_rows, some_of, store_of
 
 USERS = st.lists(st.integers(1, 30), min_size=1, max_size=8).filter(lambda lengths: max(lengths) > 1)
@@ -30,6 +30,59 @@ def test_pieces_share_out_the_targets_and_begin_with_the_first_ones_history(
         assert piece[-len(rows[targets[-1]]) :] == rows[targets[-1]]
         taken += targets
     assert sorted(taken) == sorted(rows)
+
+
+def pieces(store: SequenceStore, cut: Windows) -> list[tuple[list[int], list[int]]]:
+    """The items and the targets of each piece."""
+    return [
+        (store.items[start:end].tolist(), store.items[store.target[row : row + count]].tolist())
+        for start, end, row, count in zip(*(x.tolist() for x in (cut.start, cut.end, cut.row, cut.count)), strict=True)
+    ]
+
+
+@settings(max_examples=100, deadline=None)
+@given(USERS, st.integers(1, 12), st.integers(1, 40))
+def test_window_context_cuts_sequences_into_disjoint_shares(lengths: list[int], maximum: int, stride: int) -> None:
+    """Worked out by hand: user by user, every ``stride`` targets from the first on, each with what lies between."""
+    store = store_of(lengths, maximum)
+    expected, start = [], 1
+    for length in lengths:
+        user = list(range(start, start + length))
+        for place in range(0, length - 1, stride):
+            targets = user[place + 1 : place + 1 + stride]
+            expected.append((user[place : place + len(targets)], targets))
+        start += length
+    assert pieces(store, windows(store, stride, "window")) == expected
+
+
+@settings(max_examples=100, deadline=None)
+@given(USERS, st.integers(1, 12), st.integers(1, 40))
+def test_exact_context_shows_every_target_its_history_and_nothing_before(
+    lengths: list[int], maximum: int, stride: int
+) -> None:
+    store = store_of(lengths, maximum)
+    rows, taken = recbole_rows(lengths, maximum), []
+    for history, targets in pieces(store, windows(store, stride, "exact")):
+        assert len(targets) <= stride
+        for back, target in enumerate(reversed(targets)):
+            assert history[: len(history) - back] == rows[target]
+            taken.append(target)
+    assert sorted(taken) == sorted(rows)
+    # A history that is not cut shares its piece with those before it.
+    short = windows(store, 1000, "exact")
+    assert int(short.count.max()) == max(min(length - 1, maximum) for length in lengths)
+
+
+@settings(max_examples=60, deadline=None)
+@given(USERS, st.integers(1, 12), st.integers(1, 40), st.sampled_from(CONTEXTS), st.data())
+def test_gaps_between_targets_make_no_piece_longer(
+    lengths: list[int], maximum: int, stride: int, context: str, data: st.DataObject
+) -> None:
+    whole = store_of(lengths, maximum)
+    kept = data.draw(st.lists(st.sampled_from(range(len(whole.target))), min_size=1, unique=True))
+    cut = windows(some_of(whole, torch.tensor(sorted(kept))), stride, context)
+    assert int(cut.count.sum()) == len(kept)
+    assert int((cut.end - cut.start).max()) <= stride - 1 + (1 if context == "window" else maximum)
 
 
 @settings(max_examples=50, deadline=None)

@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import nn
 
-from recbole_attnseq.training.optimizer import DenseAndSparse
+from recbole_attnseq.training.optimizer import DenseAndSparse, fused
 from recbole_attnseq.training.session import configure, train
 
 
@@ -68,3 +68,25 @@ def test_sparse_updates_need_adam(cycle: str, quiet: dict[str, Any]) -> None:
     settings = {**quiet, "sparse_updates": True, "loss_type": "sampled_softmax", "num_negatives": 6, "learner": "sgd"}
     with pytest.raises(UserError, match="sparse_updates"):
         train(configure("AttnSeq", cycle, settings=settings))
+
+
+def test_the_fused_step_is_adams() -> None:
+    torch.manual_seed(0)
+    layers = [nn.Linear(6, 3) for _ in range(2)]
+    layers[1].load_state_dict(layers[0].state_dict())
+    plain = torch.optim.Adam(layers[0].parameters(), lr=0.05, weight_decay=0.01)
+    quick = fused(torch.optim.Adam(layers[1].parameters(), lr=0.05, weight_decay=0.01))
+    assert quick.param_groups[0]["fused"]
+    inputs = torch.randn(10, 6)
+    for _ in range(5):
+        for layer, optimizer in zip(layers, (plain, quick), strict=True):
+            optimizer.zero_grad()
+            layer(inputs).square().sum().backward()
+            optimizer.step()
+    for expected, found in zip(layers[0].parameters(), layers[1].parameters(), strict=True):
+        torch.testing.assert_close(found, expected)
+
+
+def test_other_optimizers_stay_as_they_are() -> None:
+    optimizer = torch.optim.AdamW(nn.Linear(2, 2).parameters())
+    assert fused(optimizer) is optimizer
