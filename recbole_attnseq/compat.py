@@ -136,12 +136,6 @@ def _agg_len(node: ast.AST) -> ast.AST:
     return node
 
 
-def _barrier_alone(node: ast.AST) -> ast.AST:
-    if isinstance(node, ast.Expr) and ast.unparse(node.value) == "torch.distributed.barrier()":
-        return ast.parse("if torch.distributed.is_initialized(): torch.distributed.barrier()").body[0]
-    return node
-
-
 def _torch_amp(node: ast.AST) -> ast.AST:
     if isinstance(node, ast.Call) and _method(node) == "GradScaler":
         node.func = ast.parse("torch.amp.GradScaler", mode="eval").body
@@ -318,6 +312,12 @@ def _arrow_loading(module: Any) -> None:
 
     module.Dataset._load_feat = load_feat
     module.Dataset._remap = remap
+
+
+def _whole_downloads(module: Any) -> None:
+    from recbole_attnseq.data.hosted import download
+
+    module.Dataset._download = download
 
 
 def _read_only_columns(module: Any) -> None:
@@ -791,10 +791,11 @@ REMEDIES: tuple[Remedy, ...] = (
     ),
     Remedy(
         "download",
-        "after a download a single process asks for a barrier of a process group that it does not have",
-        "RecBole asks whether there is a group",
-        trigger=("torch.distributed.barrier()",),
-        rewrite=_barrier_alone,
+        "after a download a single process asks for a barrier of a process group that it does not have; one that fails "
+        "leaves an empty folder, which the next run takes for the data set; none is resumed, and large files wait for "
+        "an answer from the keyboard",
+        "RecBole asks whether there is a group, and unpacks elsewhere",
+        patches=(("recbole.data.dataset.dataset", _whole_downloads),),
     ),
     Remedy(
         "something to predict",

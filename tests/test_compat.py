@@ -203,20 +203,16 @@ def _exact_time_split() -> None:
 
 @probe("download")
 def _download() -> None:
+    from tests.file_server import nobody
+
     module = importlib.import_module("recbole.data.dataset.dataset")
     dataset = module.Dataset.__new__(module.Dataset)
     dataset.config, dataset.dataset_name, dataset.logger = {"local_rank": 0}, "x", mock.Mock()
     dataset.dataset_path = "dataset/x"
-    dataset._get_download_url = lambda name: "somewhere"
-
-    def fetch(url: str, folder: str) -> str:
-        Path(folder, "x.zip").touch()
-        return f"{folder}/x.zip"
-
-    replaced = {"decide_download": lambda url: True, "download_url": fetch, "extract_zip": mock.Mock()}
-    with mock.patch.multiple(module, rename_atomic_files=mock.Mock(), **replaced):
-        dataset._download()
-    assert not Path("dataset/x/x.zip").exists()
+    address = nobody("x.zip")
+    dataset._get_download_url = lambda name: address
+    refused(dataset._download, address, "dataset/x.zip")
+    assert not Path("dataset/x").exists()
 
 
 @probe("something to predict")

@@ -102,6 +102,13 @@ def test_says_what_applies_once(prepared: Path, caplog: pytest.LogCaptureFixture
     assert "ml-1m.yaml (dataset_config=False leaves them out)" in said[0]
 
 
+def test_where_attnseq_prepare_put_it_is_said(workdir: Path) -> None:
+    """RecBole would fetch its own ml-1m instead, unfiltered."""
+    (workdir / "datasets/ml-1m").mkdir(parents=True)
+    with pytest.raises(UserError, match=r"lies in datasets/ml-1m, not in dataset/; add --data_path=datasets\."):
+        configure("AttnSeq", "ml-1m")
+
+
 def test_seen_items_leave_the_ranking_of_recboles_models_too(workdir: Path, quiet: dict[str, Any]) -> None:
     """By RecBole's own entry point: the first items rule every ranking, unless users who had them are spared."""
     rows = [(f"u{u}", f"i{t if t < 4 else 4 + (u + t) % 9}", t) for u in range(40) for t in range(9)]

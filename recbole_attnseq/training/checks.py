@@ -50,6 +50,9 @@ def check_dataset(name: str, data_path: str) -> None:
     """Raise :class:`UserError` where the data set's folder is missing and RecBole cannot download it."""
     if name == "ml-100k" or os.path.isdir(os.path.join(data_path, name)):
         return
+    prepared = os.path.join("datasets", name)
+    if os.path.isdir(prepared):
+        raise UserError(f"data set '{name}': it lies in {prepared}, not in {data_path}; add --data_path=datasets.")
     import recbole
 
     table = os.path.join(os.path.dirname(str(recbole.__file__)), "properties", "dataset", "url.yaml")

@@ -70,11 +70,10 @@ def instructions(source: Source) -> str:
         f"  2. {run_command(source.name)}",
     ]
     if source.recbole:
-        lines.append(
-            f"  RecBole hosts atomic files of its own as '{source.recbole}' and fetches them where no "
-            "folder of that "
-            "name exists; they are unfiltered."
-        )
+        lines += [
+            f"  RecBole hosts atomic files of its own, unfiltered, which a run fetches into dataset/{source.recbole}",
+            f"  where there is no such folder: attnseq run --dataset={source.recbole} --dataset_config=True",
+        ]
     return "\n".join(lines)
 
 

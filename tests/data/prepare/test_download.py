@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import http.server
-import socket
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,91 +11,22 @@ import pytest
 from recbole_attnseq.data.prepare.download import fetch
 from recbole_attnseq.data.prepare.source import Download
 from recbole_attnseq.errors import UserError
+from tests.file_server import FileServer, nobody, serving
 
-_CONTENT = bytes(range(256)) * 4000
-
-
-class _Server(http.server.ThreadingHTTPServer):
-    """Serves one file with ranges; ``breaks`` connections end half-way, ``replaced`` comes after the first."""
-
-    content = _CONTENT
-    replaced: bytes | None = None
-    breaks = 0
-    ranges = True
-    status = 200
-    length = True
-
-    def __init__(self) -> None:
-        super().__init__(("127.0.0.1", 0), _Handler)
-        self.asked: list[str] = []
-
-    @property
-    def address(self) -> str:
-        return f"http://127.0.0.1:{self.server_port}/archive.zip"
-
-
-class _Handler(http.server.BaseHTTPRequestHandler):
-    server: _Server
-
-    def log_message(self, format: str, *args: object) -> None:
-        pass
-
-    def _head(self, start: int = 0, status: int = 200) -> None:
-        content = self.server.content
-        self.send_response(status)
-        if self.server.length:
-            self.send_header("Content-Length", str(len(content) - start))
-        self.send_header("ETag", f'"{hashlib.md5(content).hexdigest()}"')
-        if status == 206:
-            self.send_header("Content-Range", f"bytes {start}-{len(content) - 1}/{len(content)}")
-        self.end_headers()
-
-    def do_HEAD(self) -> None:
-        if self.server.status != 200:
-            self.send_error(self.server.status)
-        else:
-            self._head()
-
-    def do_GET(self) -> None:
-        server = self.server
-        wanted = self.headers.get("Range", "")
-        server.asked.append(wanted)
-        if server.status != 200:
-            self.send_error(server.status)
-            return
-        current = f'"{hashlib.md5(server.content).hexdigest()}"'
-        fresh = self.headers.get("If-Range", current) == current
-        start = int(wanted[6:-1]) if wanted and server.ranges and fresh else 0
-        self._head(start, 206 if start else 200)
-        body = server.content[start:]
-        if server.breaks:
-            server.breaks -= 1
-            self.wfile.write(body[: len(body) // 2])
-            self.wfile.flush()
-            if server.replaced is not None:
-                server.content, server.replaced = server.replaced, None
-            self.close_connection = True
-            self.connection.shutdown(socket.SHUT_RDWR)
-            return
-        self.wfile.write(body)
+_CONTENT = FileServer.content
 
 
 @pytest.fixture
-def server() -> Iterator[_Server]:
-    one = _Server()
-    thread = threading.Thread(target=one.serve_forever, daemon=True)
-    thread.start()
-    yield one
-    one.shutdown()
-    one.server_close()
-    thread.join()
+def server() -> Iterator[FileServer]:
+    with serving() as one:
+        yield one
 
 
 def _sum(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()
 
 
-def test_size_first_then_the_file(server: _Server, tmp_path: Path) -> None:
+def test_size_first_then_the_file(server: FileServer, tmp_path: Path) -> None:
     said: list[str] = []
 
     def say(line: str) -> None:
@@ -113,7 +41,7 @@ def test_size_first_then_the_file(server: _Server, tmp_path: Path) -> None:
     assert len(server.asked) == 1, "a file that is there is not fetched again"
 
 
-def test_resumes_where_it_broke_off(server: _Server, tmp_path: Path) -> None:
+def test_resumes_where_it_broke_off(server: FileServer, tmp_path: Path) -> None:
     server.breaks = 2
     path = fetch(Download(server.address, sha256=_sum(_CONTENT)), tmp_path, say=lambda line: None)
     assert path.read_bytes() == _CONTENT
@@ -121,7 +49,7 @@ def test_resumes_where_it_broke_off(server: _Server, tmp_path: Path) -> None:
     assert server.asked == ["", f"bytes={half}-", f"bytes={half + half // 2}-"]
 
 
-def test_resumes_in_a_later_run(server: _Server, tmp_path: Path) -> None:
+def test_resumes_in_a_later_run(server: FileServer, tmp_path: Path) -> None:
     server.breaks = 1
     source = Download(server.address, sha256=_sum(_CONTENT))
     with pytest.raises(
@@ -136,7 +64,7 @@ def test_resumes_in_a_later_run(server: _Server, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("later", [False, True])
-def test_a_file_that_changes_is_fetched_anew(server: _Server, tmp_path: Path, later: bool) -> None:
+def test_a_file_that_changes_is_fetched_anew(server: FileServer, tmp_path: Path, later: bool) -> None:
     new = _CONTENT[::-1] + b"more"
     server.breaks = 1
     server.replaced = new
@@ -152,19 +80,19 @@ def test_a_file_that_changes_is_fetched_anew(server: _Server, tmp_path: Path, la
     assert (tmp_path / "archive.zip").read_bytes() == new
 
 
-def test_a_server_without_ranges_starts_over(server: _Server, tmp_path: Path) -> None:
+def test_a_server_without_ranges_starts_over(server: FileServer, tmp_path: Path) -> None:
     server.breaks, server.ranges = 1, False
     assert fetch(Download(server.address), tmp_path, say=lambda line: None).read_bytes() == _CONTENT
 
 
-def test_a_server_that_does_not_tell_the_size(server: _Server, tmp_path: Path) -> None:
+def test_a_server_that_does_not_tell_the_size(server: FileServer, tmp_path: Path) -> None:
     server.length = False
     said: list[str] = []
     assert fetch(Download(server.address), tmp_path, say=said.append).read_bytes() == _CONTENT
     assert said == [f"archive.zip: of unknown size from {server.address}"]
 
 
-def test_wrong_checksum(server: _Server, tmp_path: Path) -> None:
+def test_wrong_checksum(server: FileServer, tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"sha256 is .*, not 00; run again"):
         fetch(Download(server.address, sha256="00"), tmp_path, say=lambda line: None)
     assert not list(tmp_path.glob("*.zip*.part"))
@@ -174,7 +102,7 @@ def test_wrong_checksum(server: _Server, tmp_path: Path) -> None:
     assert (tmp_path / "archive.zip").read_bytes() == b"mine"
 
 
-def test_not_found(server: _Server, tmp_path: Path) -> None:
+def test_not_found(server: FileServer, tmp_path: Path) -> None:
     server.status = 404
     with pytest.raises(UserError) as error:
         fetch(Download(server.address), tmp_path / "raw", say=lambda line: None)
@@ -185,9 +113,7 @@ def test_not_found(server: _Server, tmp_path: Path) -> None:
 
 
 def test_offline_is_one_line_with_address_and_place(tmp_path: Path) -> None:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        address = f"http://127.0.0.1:{free.getsockname()[1]}/archive.zip"
+    address = nobody()
     with pytest.raises(UserError) as error:
         fetch(Download(address), tmp_path / "raw", say=lambda line: None)
     message = str(error.value)

@@ -91,5 +91,4 @@ add(
     # One act of tagging gives a row for each tag.
     duplicates=True,
     download=(Download("https://files.grouplens.org/datasets/hetrec2011/hetrec2011-lastfm-2k.zip"),),
-    recbole="lastfm",
 )
