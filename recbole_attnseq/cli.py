@@ -22,6 +22,10 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "split": ("recbole_attnseq.data.splits.command", "cut a prepared data set by time, for RecBole to read"),
     "datasets": ("recbole_attnseq.data.prepare.datasets_command", "list the data sets that have a preparer"),
     "table": ("recbole_attnseq.leaderboard.tables", "print the table of a folder of run records"),
+    "leaderboard": (
+        "recbole_attnseq.leaderboard.command",
+        "run what a leaderboard lacks, and write its report",
+    ),
     "tune": ("recbole_attnseq.tuning.command", "search hyper-parameters with Optuna"),
 }
 

@@ -1,0 +1,178 @@
+"""A leaderboard's configuration: which models on which data sets with which seeds, and under which settings.
+
+```yaml
+seeds: [2020]                          # of every row that names none
+settings: {exclude_history: True}      # RecBole's or the models' keys, for every run
+time_limit: 14400                      # seconds a run may take; none without it
+tune: {trials: 20}                     # search each row's settings first; {timeout: S} for the same seconds each
+compare: [NDCG@10, Recall@10]          # metrics that are tested for significance; the first one orders the rows
+datasets:
+  ml-100k: {config_files: [configs/dataset/ml-100k.yaml], settings: {}, time_limit: 3600}
+models:
+  AttnSeq: {seeds: [2020, 2021, 2022]}
+  AttnSeq, attention: {model: AttnSeq, config_files: [configs/model/attention.yaml]}
+  SASRec: {settings: {train_neg_sample_args: ~}, datasets: {ml-100k: {settings: {n_layers: 1}}}, only: [ml-100k]}
+```
+
+What is nearer to the run wins: the board's settings, then the data set's, the model's, the model's on the data set.
+Files are RecBole's configuration files, named from the current folder; settings win over files.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from recbole_attnseq.errors import UserError, unknown_name
+from recbole_attnseq.leaderboard.measures import split_name
+from recbole_attnseq.training.checks import check_model, read_files
+
+_SHARED = {"config_files", "settings", "seeds", "time_limit", "tune"}
+_BOARD_KEYS = {*_SHARED, "datasets", "models", "compare"}
+_MODEL_KEYS = {*_SHARED, "model", "datasets", "only"}
+_RESERVED = {"seed", "dataset", "model", "data_path", "checkpoint_dir", "nproc", "config_files"}
+DEFAULT_COMPARE = ("NDCG@10", "Recall@10")
+
+
+@dataclass(frozen=True)
+class Row:
+    """One model, as one row of one data set's table.
+
+    Attributes:
+        dataset: the data set's name.
+        name: what the table calls it.
+        model: RecBole's name of the model.
+        files: RecBole configuration files, later ones win.
+        settings: keys above the files.
+        seeds: one run each.
+        time_limit: seconds a run may take, or None.
+        tune: ``{"trials": N}`` or ``{"timeout": S}``, or None for the settings as they are.
+    """
+
+    dataset: str
+    name: str
+    model: str
+    files: tuple[str, ...]
+    settings: Mapping[str, Any]
+    seeds: tuple[int, ...]
+    time_limit: float | None
+    tune: Mapping[str, float] | None
+
+
+@dataclass(frozen=True)
+class Board:
+    """A leaderboard: its file, its rows by data set in the order of the file, the metrics it compares."""
+
+    path: Path
+    rows: tuple[Row, ...]
+    compare: tuple[str, ...]
+
+    @property
+    def datasets(self) -> list[str]:
+        """The data sets, in the file's order."""
+        return list(dict.fromkeys(row.dataset for row in self.rows))
+
+
+def read_board(path: str | os.PathLike[str]) -> Board:
+    """A leaderboard from its file, with every name in it checked.
+
+    Raises:
+        UserError: no such file, no YAML, an unknown key, model or metric, or a value that cannot be.
+    """
+    place = str(path)
+    values = read_files([place])
+    _check_keys(place, "the board", values, _BOARD_KEYS)
+    datasets, models = (_mapping(place, key, values.get(key)) for key in ("datasets", "models"))
+    for key, found in (("datasets", datasets), ("models", models)):
+        if not found:
+            raise UserError(f"{place}: '{key}' names none; list at least one.")
+    for name, entry in models.items():
+        _check_keys(place, f"model '{name}'", entry, _MODEL_KEYS)
+        try:
+            check_model(str(entry.get("model", name)))
+        except UserError as error:
+            raise UserError(f"{place}: model '{name}': {error}") from None
+        for dataset in (*_mapping(place, "datasets", entry.get("datasets")), *(entry.get("only") or ())):
+            if dataset not in datasets:
+                raise UserError(f"{place}: model '{name}': {unknown_name('data set', dataset, datasets)}")
+    for name, entry in datasets.items():
+        _check_keys(place, f"data set '{name}'", entry, _SHARED)
+    rows = tuple(
+        _row(place, values, str(dataset), about, str(name), entry)
+        for dataset, about in datasets.items()
+        for name, entry in models.items()
+        if dataset in (entry.get("only") or datasets)
+    )
+    compare = tuple(values.get("compare") or DEFAULT_COMPARE)
+    for metric in compare:
+        try:
+            split_name(str(metric))
+        except UserError as error:
+            raise UserError(f"{place}: compare: {error}") from None
+    return Board(Path(place), rows, compare)
+
+
+def _row(
+    place: str, board: Mapping[str, Any], dataset: str, about: Mapping[str, Any], name: str, entry: Mapping[str, Any]
+) -> Row:
+    layers = [board, about, entry, _mapping(place, "datasets", entry.get("datasets")).get(dataset) or {}]
+    _check_keys(place, f"model '{name}' on '{dataset}'", layers[-1], _SHARED)
+    what = f"{place}: model '{name}' on '{dataset}'"
+    settings: dict[str, Any] = {}
+    files: list[str] = []
+    for layer in layers:
+        settings.update(_mapping(place, "settings", layer.get("settings")))
+        files += [str(file) for file in layer.get("config_files") or ()]
+    for key in _RESERVED & set(settings):
+        raise UserError(f"{what}: '{key}' is not a setting of a row; use the board's own keys for it.")
+    _check_metrics(what, settings, files)
+    nearest: dict[str, Any] = {}
+    for layer in layers:
+        nearest.update({key: layer[key] for key in ("seeds", "time_limit", "tune") if key in layer})
+    seeds = nearest.get("seeds") or [2020]
+    if not isinstance(seeds, list) or not all(type(seed) is int for seed in seeds) or len(set(seeds)) < len(seeds):
+        raise UserError(f"{what}: seeds is {seeds!r}; give different whole numbers, e.g. [2020, 2021].")
+    limit = nearest.get("time_limit")
+    if limit is not None and (isinstance(limit, bool) or not isinstance(limit, (int, float)) or limit <= 0):
+        raise UserError(f"{what}: time_limit is {limit!r}; give seconds above 0.")
+    model = str(entry.get("model", name))
+    return Row(dataset, name, model, tuple(files), settings, tuple(seeds), limit, _budget(what, nearest.get("tune")))
+
+
+def _budget(what: str, tune: Any) -> Mapping[str, float] | None:
+    if tune is None:
+        return None
+    if isinstance(tune, Mapping) and len(tune) == 1 and set(tune) <= {"trials", "timeout"}:
+        value = next(iter(tune.values()))
+        if type(value) in (int, float) and value > 0:
+            return dict(tune)
+    raise UserError(f"{what}: tune is {tune!r}; write {{trials: 20}} or {{timeout: 3600}}, or leave it out.")
+
+
+def _check_metrics(what: str, settings: Mapping[str, Any], files: list[str]) -> None:
+    from recbole.evaluator.register import metrics_dict
+
+    given = {**read_files(files), **settings}
+    metrics = given.get("metrics") or []
+    for metric in [metrics] if isinstance(metrics, str) else metrics:
+        if str(metric).lower() not in metrics_dict:
+            raise UserError(f"{what}: {unknown_name('metric', metric, metrics_dict)}")
+
+
+def _check_keys(place: str, what: str, entry: Any, known: set[str]) -> None:
+    if not isinstance(entry, Mapping):
+        raise UserError(f"{place}: {what} is {entry!r}; write 'key: value' lines, or {{}} for none.")
+    for key in entry:
+        if key not in known:
+            raise UserError(f"{place}: {what}: {unknown_name('key', key, known)}")
+
+
+def _mapping(place: str, what: str, value: Any) -> Mapping[str, Any]:
+    if value is None:
+        return {}
+    if not isinstance(value, Mapping):
+        raise UserError(f"{place}: '{what}' is {value!r}; write 'name: value' lines below it.")
+    return {str(key): ({} if item is None and what in ("datasets", "models") else item) for key, item in value.items()}

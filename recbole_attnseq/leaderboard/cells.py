@@ -1,0 +1,213 @@
+"""The cells of a leaderboard, a run each: what they compute, where their record lies, what state it is in."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from recbole_attnseq.errors import UserError
+from recbole_attnseq.leaderboard.board import Board, Row
+from recbole_attnseq.leaderboard.records import RunRecord, hash_of, identity, protocol, read_record
+from recbole_attnseq.training.session import make_config
+
+DONE, MISSING, STALE, FAILED, CONFLICT = "done", "missing", "stale", "failed", "conflict"
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One run.
+
+    Attributes:
+        row: the row that it belongs to.
+        seed: RecBole's seed.
+        files: the row's configuration files, and the winner of its search where it is tuned.
+        config: what identifies the computation; see :func:`~recbole_attnseq.leaderboard.records.identity`.
+        config_hash: its hash.
+        waits: the row's settings are still to be searched, so that ``config`` is not final.
+    """
+
+    row: Row
+    seed: int
+    files: tuple[str, ...]
+    config: Mapping[str, Any]
+    config_hash: str
+    waits: bool = False
+
+    @property
+    def title(self) -> str:
+        """Data set, row and seed, for a person."""
+        return f"{self.row.dataset} / {self.row.name} / seed {self.seed}"
+
+    @property
+    def name(self) -> str:
+        """The record's file name."""
+        return f"{self.row.model}-{self.seed}-{self.config_hash}.json"
+
+    def record_path(self, runs: Path) -> Path:
+        """Where the record of this cell goes."""
+        return runs / self.row.dataset / self.name
+
+    def failure_path(self, runs: Path) -> Path:
+        """Where the reason goes if the run fails."""
+        return runs / self.row.dataset / "failed" / self.name
+
+
+@dataclass(frozen=True)
+class Inventory:
+    """All records of a folder, by data set.
+
+    Attributes:
+        records: data set to (path, record).
+        skipped: one line for each file that cannot be used: which, and why.
+    """
+
+    records: Mapping[str, list[tuple[Path, RunRecord]]]
+    skipped: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class State:
+    """What is known of a cell: one of the words above, why, and its record where it is done."""
+
+    word: str
+    why: str = ""
+    path: Path | None = None
+    record: RunRecord | None = None
+    limit: float | None = None
+
+
+def text_of(value: Any) -> str:
+    """A setting as RecBole's flags take it."""
+    return value if isinstance(value, str) else repr(value)
+
+
+def flags_of(settings: Mapping[str, Any]) -> list[str]:
+    """Settings as ``--key=value`` flags."""
+    return [f"--{key}={text_of(value)}" for key, value in settings.items()]
+
+
+def slug(name: str) -> str:
+    """A row's name as a file name."""
+    words = "".join(mark if mark.isalnum() else " " for mark in name).split()
+    return "-".join(words)
+
+
+def best_yaml(row: Row, studies: Path) -> Path:
+    """Where the search of a row leaves its winner."""
+    return studies / study_name(row) / "best.yaml"
+
+
+def study_name(row: Row) -> str:
+    """The name of a row's search."""
+    return f"{slug(row.name)}-{row.dataset}"
+
+
+def cells_of(board: Board, studies: Path) -> list[Cell]:
+    """All cells: a data set after the other, first seeds first, so that a table fills in its breadth first.
+
+    Raises:
+        UserError: a setting that RecBole or a model refuses; names the row.
+    """
+    cells = []
+    for row in board.rows:
+        files, waits = row.files, False
+        if row.tune is not None:
+            best = best_yaml(row, studies)
+            waits = not best.is_file()
+            files = files if waits else (*files, str(best))
+        try:
+            # As flags, since that is how the run will be given them.
+            settings = {key: text_of(value) for key, value in row.settings.items()}
+            config = identity(make_config(row.model, row.dataset, files, settings))
+        except UserError as error:
+            raise UserError(f"{board.path}: model '{row.name}' on '{row.dataset}': {error}") from None
+        cells += [Cell(row, seed, files, config, hash_of(config), waits) for seed in row.seeds]
+    place = {name: number for number, name in enumerate(board.datasets)}
+    return sorted(cells, key=lambda cell: (place[cell.row.dataset], cell.row.seeds.index(cell.seed)))
+
+
+def read_inventory(runs: Path, datasets: Sequence[str]) -> Inventory:
+    """The records of some data sets; what cannot be read is named and left out, never counted."""
+    records: dict[str, list[tuple[Path, RunRecord]]] = {}
+    skipped = []
+    for dataset in datasets:
+        found = records.setdefault(dataset, [])
+        for path in sorted((runs / dataset).glob("*.json")):
+            try:
+                record = read_record(path)
+            except UserError as error:
+                skipped.append(str(error))
+                continue
+            if record.dataset == dataset:
+                found.append((path, record))
+            else:
+                skipped.append(f"record {path} is of data set {record.dataset}; move it there.")
+    return Inventory(records, skipped)
+
+
+def state_of(cell: Cell, inventory: Inventory, runs: Path, split_hash: str | None = None) -> State:
+    """The state of a cell.
+
+    Args:
+        cell: which.
+        inventory: the records there are.
+        runs: their folder, which also holds the reasons of failed runs.
+        split_hash: the split that the data give now; None where that is not known.
+    """
+    all_of_seed = [
+        (path, record) for path, record in inventory.records.get(cell.row.dataset, []) if record.seed == cell.seed
+    ]
+    same = [] if cell.waits else [found for found in all_of_seed if found[1].config_hash == cell.config_hash]
+    current = [found for found in same if split_hash in (None, found[1].split_hash)]
+    if current:
+        path, record = current[0]
+        for other_path, other in current[1:]:
+            if (other.users, other.ranks, other.split_hash) != (record.users, record.ranks, record.split_hash):
+                why = f"{path.name} and {other_path.name} disagree; remove the wrong one"
+                return State(CONFLICT, why)
+        return State(DONE, path=path, record=record)
+    failure = read_failure(cell.failure_path(runs))
+    if failure is not None:
+        return State(FAILED, str(failure["reason"]), limit=failure.get("time_limit"))
+    if same:
+        path, record = same[0]
+        return State(STALE, f"{path.name} is of split {record.split_hash}, the data now give {split_hash}")
+    for path, record in all_of_seed:
+        if record.row == cell.row.name and record.protocol == protocol_of(cell):
+            return State(STALE, f"{path.name} was made with {differences(record.config, cell.config)}")
+    return State(MISSING, "its settings are to be searched first" if cell.waits else "")
+
+
+def protocol_of(cell: Cell) -> dict[str, Any]:
+    """The protocol that a cell's record will have."""
+    from recbole.utils import ModelType, get_model
+
+    return protocol(cell.config, get_model(cell.row.model).type == ModelType.SEQUENTIAL)
+
+
+def differences(before: Mapping[str, Any], now: Mapping[str, Any], most: int = 4) -> str:
+    """In words, in what two configurations differ."""
+    keys = [key for key in sorted({*before, *now}) if before.get(key, "not set") != now.get(key, "not set")]
+    parts = [f"{key} {before.get(key, 'not set')} instead of {now.get(key, 'not set')}" for key in keys[:most]]
+    return ", ".join(parts) + (f" and {len(keys) - most} more" if len(keys) > most else "")
+
+
+def read_failure(path: Path) -> dict[str, Any] | None:
+    """Why a run failed, or None where it has not."""
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    return values if isinstance(values, dict) and "reason" in values else None
+
+
+def write_failure(path: Path, values: Mapping[str, Any]) -> None:
+    """Keep why a run failed, whole or not at all."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_suffix(f".{os.getpid()}.part")
+    temporary.write_text(json.dumps(values, indent=1) + "\n", encoding="utf-8")
+    os.replace(temporary, path)

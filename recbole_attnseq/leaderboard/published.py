@@ -1,0 +1,44 @@
+"""Figures that others reported, shown beside ours where data and protocol are the same.
+
+The file names for each data set the data's size and the protocol; a table shows the figures only where both are its
+own, which it checks, so that a figure can never stand beside runs that it does not compare with.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from recbole_attnseq.errors import UserError
+from recbole_attnseq.leaderboard.measures import split_name
+from recbole_attnseq.training.checks import read_files
+
+PUBLISHED = "published.yaml"
+
+
+def read_published(path: Path) -> dict[str, list[dict[str, Any]]]:
+    """Data set to its reported rows; nothing where there is no such file.
+
+    Raises:
+        UserError: a data set lacks its size or protocol, or a row its model or source, or a metric is unknown.
+    """
+    if not path.is_file():
+        return {}
+    result: dict[str, list[dict[str, Any]]] = {}
+    for dataset, about in read_files([str(path)]).items():
+        if not isinstance(about, dict) or not {"data", "protocol", "rows"} <= set(about):
+            raise UserError(f"{path}: '{dataset}' needs data, protocol and rows.")
+        if set(about["data"]) != {"users", "items", "interactions"}:
+            raise UserError(f"{path}: '{dataset}': data needs users, items and interactions.")
+        for row in about["rows"]:
+            if not {"model", "from"} <= set(row):
+                raise UserError(f"{path}: '{dataset}': a row lacks its model or where it is from: {row}.")
+            metrics = {key.lower(): float(value) for key, value in row.items() if key not in ("model", "from")}
+            for metric in metrics:
+                try:
+                    split_name(metric)
+                except UserError as error:
+                    raise UserError(f"{path}: '{dataset}', {row['model']}: {error}") from None
+            entry = {"model": str(row["model"]), "from": str(row["from"]), "metrics": metrics}
+            result.setdefault(str(dataset), []).append({**entry, "data": about["data"], "protocol": about["protocol"]})
+    return result

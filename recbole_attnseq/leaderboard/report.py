@@ -1,0 +1,142 @@
+"""The report: all tables of a folder of leaderboards, as one value, and the two pages made from it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from recbole_attnseq.errors import UserError
+from recbole_attnseq.leaderboard.board import read_board
+from recbole_attnseq.leaderboard.cells import cells_of, read_inventory
+from recbole_attnseq.leaderboard.facts import HISTORY_GROUPS, POPULARITY_GROUPS, SplitFacts, read_facts
+from recbole_attnseq.leaderboard.measures import per_target
+from recbole_attnseq.leaderboard.published import PUBLISHED, read_published
+from recbole_attnseq.leaderboard.records import read_record
+from recbole_attnseq.leaderboard.standings import Table, make_table
+
+
+def write_report(boards: Path, results: Path) -> list[Path]:
+    """Write LEADERBOARD.md and leaderboard.html into ``results``, whole or not at all.
+
+    Args:
+        boards: folder of leaderboard configurations; all of them go into one report.
+        results: holds runs/, ablation/ and studies/.
+    """
+    from recbole_attnseq.leaderboard.html_page import html
+    from recbole_attnseq.leaderboard.markdown_page import markdown
+
+    report = assemble(boards, results)
+    written = []
+    for name, text in (("LEADERBOARD.md", markdown(report)), ("leaderboard.html", html(report))):
+        target = results / name
+        if not target.is_file() or target.read_text(encoding="utf-8") != text:
+            results.mkdir(parents=True, exist_ok=True)
+            temporary = target.with_suffix(f".{os.getpid()}.part")
+            temporary.write_text(text, encoding="utf-8")
+            os.replace(temporary, target)
+        written.append(target)
+    return written
+
+
+def assemble(boards: Path, results: Path) -> dict[str, Any]:
+    """Everything that the pages show, as JSON values; depends on the files alone.
+
+    Returns:
+        ``tables``, ``ablation`` and ``skipped``.
+
+    Raises:
+        UserError: a configuration is bad. A bad record is skipped, named and counted.
+    """
+    runs = results / "runs"
+    published = read_published(boards / PUBLISHED)
+    facts, skipped = _facts(runs)
+    tables = []
+    for path in sorted(boards.glob("*.yaml")):
+        if path.name == PUBLISHED:
+            continue
+        board = read_board(path)
+        cells = cells_of(board, results / "studies")
+        inventory = read_inventory(runs, board.datasets)
+        skipped += [line for line in inventory.skipped if line not in skipped]
+        for dataset in board.datasets:
+            table = make_table(path.stem, dataset, board.compare, cells, inventory, facts, runs)
+            tables.append(_as_dict(table, published.get(dataset, []), results))
+    ablation, bad = _ablation(results / "ablation")
+    return {"tables": tables, "ablation": ablation, "skipped": [_relative(line, results) for line in skipped + bad]}
+
+
+def _facts(runs: Path) -> tuple[dict[str, SplitFacts], list[str]]:
+    facts, skipped = {}, []
+    for path in sorted(runs.glob("*/splits/*.json")):
+        try:
+            facts[path.stem] = read_facts(path)
+        except UserError as error:
+            skipped.append(str(error))
+    return facts, skipped
+
+
+def _relative(line: str, results: Path) -> str:
+    """Paths from the report's own folder: the page must not depend on where it was made."""
+    return line.replace(f"{results}{os.sep}", "")
+
+
+def _as_dict(table: Table, published: list[dict[str, Any]], results: Path) -> dict[str, Any]:
+    facts = table.facts
+    result: dict[str, Any] = {
+        "board": table.board,
+        "dataset": table.dataset,
+        "compared": list(table.compared),
+        "rows": [row.as_dict(facts, table.compared, results) for row in table.rows],
+        "notes": table.notes,
+        "published": [],
+    }
+    if table.full:
+        record = table.full[0].runs[0][1]
+        result |= {"split": record.split_hash, "protocol": record.protocol, "targets": len(record.ranks)}
+        comparable = [row for row in published if facts is not None and row["protocol"] == record.protocol]
+        result["published"] = [row for row in comparable if facts is not None and _same_data(row, facts)]
+    if facts is not None:
+        history, popularity = facts.history_group(), facts.popularity_group()
+        result |= {
+            "users": facts.user_count,
+            "items": facts.item_count,
+            "interactions": facts.interaction_count,
+            "history_groups": [[name, int((history == i).sum())] for i, name in enumerate(HISTORY_GROUPS)],
+            "popularity_groups": [[name, int((popularity == i).sum())] for i, name in enumerate(POPULARITY_GROUPS)],
+        }
+    return result
+
+
+def _same_data(row: Mapping[str, Any], facts: SplitFacts) -> bool:
+    counts = (facts.user_count, facts.item_count, facts.interaction_count)
+    return tuple(row["data"][key] for key in ("users", "items", "interactions")) == counts
+
+
+def _ablation(folder: Path, metric: str = "ndcg@10") -> tuple[list[dict[str, Any]], list[str]]:
+    """The records of trials, a bar each; selected on validation, so that is what they show."""
+    groups, skipped = [], []
+    for place in sorted(path for path in folder.glob("*") if path.is_dir()) if folder.is_dir() else []:
+        bars = []
+        for path in sorted(place.glob("*.json")):
+            try:
+                record = read_record(path)
+            except UserError as error:
+                skipped.append(str(error))
+                continue
+            if metric not in record.valid:
+                skipped.append(f"record {path} has no validation {metric}; it is not drawn.")
+                continue
+            bars.append(
+                {
+                    "name": path.stem,
+                    "file": path.relative_to(folder.parent).as_posix(),
+                    "seed": record.seed,
+                    "valid": round(record.valid[metric], 6),
+                    "test": round(float(per_target(metric, record.ranks).mean()), 6),
+                }
+            )
+        if bars:
+            groups.append({"dataset": place.name, "metric": metric, "bars": sorted(bars, key=lambda b: -b["valid"])})
+    return groups, skipped

@@ -1,0 +1,211 @@
+"""Runs a cell as the very command that a person would type, in a process of its own.
+
+So the peak of memory is the run's alone, a crash fails one cell, and the command in the report is the one that ran.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import os
+import re
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+
+from recbole_attnseq.errors import UserError
+from recbole_attnseq.leaderboard.board import Row
+from recbole_attnseq.leaderboard.cells import Cell, best_yaml, flags_of, study_name, write_failure
+from recbole_attnseq.training.provenance import commit
+
+# Freed memory is kept and given out again, in huge pages: allocation is much of a baseline's time on a CPU.
+ALLOCATOR = "glibc.malloc.mmap_threshold=8589934592:glibc.malloc.trim_threshold=17179869184:glibc.malloc.hugetlb=1"
+
+# Loaded before any fork: between fork and exec nothing may be imported.
+_LIBC = ctypes.CDLL(None) if sys.platform == "linux" else None
+
+
+@dataclass(frozen=True)
+class Places:
+    """Folders: records, searches, data, and where a run may write what nobody keeps."""
+
+    runs: Path
+    studies: Path
+    data: Path
+    scratch: Path
+
+
+def run_cell(cell: Cell, places: Places, lock: IO[str] | None = None) -> str | None:
+    """Run one cell.
+
+    Args:
+        cell: which.
+        places: folders.
+        lock: an open, locked file that the run keeps locked even if this process dies.
+
+    Returns:
+        None, with the record in its place; or why the run failed, kept beside the records.
+
+    Raises:
+        KeyboardInterrupt: stopped; the run is stopped too and has left nothing.
+    """
+    command = [
+        *_attnseq("run", cell.row, cell.files, places),
+        f"--seed={cell.seed}", f"--record={places.runs.resolve()}", f"--row={cell.row.name}", "--fast_batches",
+        f"--checkpoint_dir={places.scratch.resolve() / 'saved'}",
+    ]  # fmt: skip
+    started = time.monotonic()
+    reason = _run(command, log_path(cell, places), cell.row.time_limit, places, lock)
+    if reason is None and not cell.record_path(places.runs).is_file():
+        reason = f"the run ended well but left no record {cell.name}"
+    if reason is not None:
+        values = {
+            "row": cell.row.name,
+            "model": cell.row.model,
+            "dataset": cell.row.dataset,
+            "seed": cell.seed,
+            "config_hash": cell.config_hash,
+            "reason": reason,
+            "seconds": round(time.monotonic() - started, 1),
+            "time_limit": cell.row.time_limit,
+            "commit": commit(),
+        }
+        write_failure(cell.failure_path(places.runs), values)
+    else:
+        cell.failure_path(places.runs).unlink(missing_ok=True)
+    return reason
+
+
+def search(row: Row, places: Places) -> str | None:
+    """Search a row's settings within its budget; the winner is left where :func:`best_yaml` says.
+
+    Returns:
+        None, or why there is no winner. A search that was stopped goes on where it was.
+    """
+    if row.tune is None or best_yaml(row, places.studies).is_file():
+        return None
+    command = [
+        *_attnseq("tune", row, row.files, places),
+        *(f"--{key}={value}" for key, value in row.tune.items()),
+        f"--output={places.studies.resolve()}", f"--study={study_name(row)}", "--seeds=0", "--no_progress",
+    ]  # fmt: skip
+    return _run(command, places.scratch / f"tune-{study_name(row)}.log", None, places, None)
+
+
+def log_path(cell: Cell, places: Places) -> Path:
+    """What the run prints, epoch by epoch."""
+    return places.scratch / f"{cell.row.dataset}-{cell.name}".replace(".json", ".log")
+
+
+def _attnseq(verb: str, row: Row, files: Sequence[str], places: Places) -> list[str]:
+    return [
+        sys.executable, "-m", "recbole_attnseq.cli", verb, f"--model={row.model}", f"--dataset={row.dataset}",
+        *(["--config_files", *(str(Path(file).resolve()) for file in files)] if files else []),
+        f"--data_path={places.data.resolve()}{os.sep}", "--show_progress=False", *flags_of(row.settings),
+    ]  # fmt: skip
+
+
+def _run(command: list[str], log: Path, limit: float | None, places: Places, lock: IO[str] | None) -> str | None:
+    places.scratch.mkdir(parents=True, exist_ok=True)
+    package = str(Path(__file__).resolve().parents[2])
+    environment = {
+        **os.environ,
+        "PYTHONPATH": os.pathsep.join(filter(None, [package, os.environ.get("PYTHONPATH")])),
+        "GLIBC_TUNABLES": os.environ.get("GLIBC_TUNABLES", ALLOCATOR),
+    }
+    # RecBole writes log/ and log_tensorboard/ where it stands.
+    with tempfile.TemporaryDirectory(dir=places.scratch) as folder, log.open("w", encoding="utf-8") as output:
+        child = subprocess.Popen(
+            command,
+            cwd=folder,
+            env=environment,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            stdin=subprocess.DEVNULL,
+            start_new_session=True,
+            pass_fds=[lock.fileno()] if lock is not None else [],
+            preexec_fn=_die_with_parent,
+        )
+        try:
+            with _terminated_as_interrupted():
+                code = child.wait(timeout=limit)
+        except subprocess.TimeoutExpired:
+            return f"stopped by the time limit of {limit:g} s"
+        finally:
+            _end(child)
+    return None if code == 0 else reason_of(code, log.read_text(encoding="utf-8", errors="replace"))
+
+
+def _die_with_parent() -> None:
+    """On Linux, a run does not outlive a leaderboard that was killed outright."""
+    if _LIBC is not None:
+        _LIBC.prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
+
+
+def _end(child: subprocess.Popen[bytes]) -> None:
+    """End a run and its children, which it started in a group of its own."""
+    if child.poll() is None:
+        for number, patience in ((signal.SIGTERM, 10), (signal.SIGKILL, 60)):
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(child.pid, number)
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                child.wait(timeout=patience)
+                return
+
+
+@contextlib.contextmanager
+def _terminated_as_interrupted() -> Iterator[None]:
+    """SIGTERM ends the leaderboard as Ctrl-C does, with its run."""
+
+    def interrupt(number: int, frame: object) -> None:
+        raise KeyboardInterrupt
+
+    try:
+        before = signal.signal(signal.SIGTERM, interrupt)
+    except ValueError:  # not in the main thread
+        yield
+        return
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def reason_of(code: int, output: str) -> str:
+    """Why a run ended badly, in one line and without paths of this machine."""
+    if code < 0:
+        name = signal.Signals(-code).name
+        return f"killed by {name}" + (", perhaps for want of memory" if name == "SIGKILL" else "")
+    lines = [line.strip() for line in output.splitlines() if line.strip()]
+    told = [line.removeprefix("attnseq: error: ") for line in lines if line.startswith("attnseq: error: ")]
+    last = told[-1] if told else (lines[-1] if lines else "nothing was printed")
+    return f"exit code {code}: " + re.sub(r"(?<![\w.])/(?:[\w.+-]+/)+", "", last)[:300]
+
+
+@contextlib.contextmanager
+def claimed(cell: Cell, places: Places) -> Iterator[IO[str] | None]:
+    """Hold a cell, so that two leaderboards on one folder never run it twice; None where another has it.
+
+    The run inherits the lock: it stays held as long as the run lives, and no longer.
+    """
+    try:
+        import fcntl
+    except ImportError:
+        raise UserError("attnseq leaderboard needs file locks (fcntl); run it on Linux or macOS.") from None
+    folder = places.runs.resolve() / cell.row.dataset / ".locks"
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / cell.name).open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            yield None
+            return
+        yield file
+        # Removed while held: whoever opened the same file in between still sees a finished record.
+        (folder / cell.name).unlink(missing_ok=True)

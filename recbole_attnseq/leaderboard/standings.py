@@ -1,0 +1,237 @@
+"""One data set's table: every row's figures from its records, and each row against the best other."""
+
+from __future__ import annotations
+
+import shlex
+import statistics
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from recbole_attnseq.leaderboard.cells import DONE, Cell, Inventory, State, flags_of, state_of
+from recbole_attnseq.leaderboard.facts import HISTORY_GROUPS, POPULARITY_GROUPS, SplitFacts
+from recbole_attnseq.leaderboard.measures import ACCURACY, BEYOND, CUTOFFS, Floats, per_target
+from recbole_attnseq.leaderboard.records import RunRecord
+from recbole_attnseq.leaderboard.significance import LEVEL, Comparison, compare, holm, mean_and_deviation
+
+METRICS = tuple(f"{name.lower()}@{k}" for name in ACCURACY for k in CUTOFFS)
+BEYOND_METRICS = tuple(f"{name.lower()}@{k}" for name in BEYOND for k in CUTOFFS)
+
+
+@dataclass
+class TableRow:
+    """A row and its finished runs.
+
+    Attributes:
+        name: what the table calls it.
+        model: RecBole's name.
+        runs: path and record of each finished seed.
+        empty: (seed, why) of each cell without a result.
+        versus: compared metric to the best other row's name, the comparison, and its Holm-corrected p-value.
+    """
+
+    name: str
+    model: str
+    runs: list[tuple[Path, RunRecord]] = field(default_factory=list)
+    empty: list[tuple[int, str]] = field(default_factory=list)
+    versus: dict[str, tuple[str, Comparison, float]] = field(default_factory=dict)
+
+    def values(self, metric: str, users: Sequence[str] | None = None) -> Floats:
+        """(R,) the metric of every target, averaged over seeds; in the order of ``users``."""
+        order = self.runs[0][1].users if users is None else users
+        return np.mean([per_target(metric, aligned(record, order)) for _, record in self.runs], axis=0)
+
+    def score(self, metric: str) -> tuple[float, float | None]:
+        """Mean and standard deviation over seeds of a metric that follows from ranks."""
+        return mean_and_deviation([float(per_target(metric, record.ranks).mean()) for _, record in self.runs])
+
+    def as_dict(self, facts: SplitFacts | None, compared: Sequence[str], root: Path) -> dict[str, Any]:
+        """Everything that a page shows of the row, as JSON values."""
+        records = [record for _, record in self.runs]
+        beyond = {key: [r.beyond[key] for r in records if key in r.beyond] for key in BEYOND_METRICS}
+        result: dict[str, Any] = {
+            "name": self.name,
+            "model": self.model,
+            "empty": [[seed, why] for seed, why in self.empty],
+            "runs": [run_as_dict(path, record, root) for path, record in self.runs],
+        }
+        if not records:
+            return result
+        result["metrics"] = {metric: rounded(self.score(metric)) for metric in METRICS} | {
+            key: rounded(mean_and_deviation(values)) for key, values in beyond.items() if values
+        }
+        result["cost"] = cost(records)
+        result["versus"] = {
+            metric: {
+                "other": other,
+                "difference": round(found.difference, 6),
+                "low": round(found.low, 6),
+                "high": round(found.high, 6),
+                "p": round(found.p, 6),
+                "holm": round(corrected, 6),
+                "significant": corrected < LEVEL,
+            }
+            for metric, (other, found, corrected) in self.versus.items()
+        }
+        if facts is not None:
+            result["history"] = self._split(compared, facts, facts.history_group(), len(HISTORY_GROUPS))
+            result["popularity"] = self._split(compared, facts, facts.popularity_group(), len(POPULARITY_GROUPS))
+        return result
+
+    def _split(
+        self, metrics: Sequence[str], facts: SplitFacts, group: Any, count: int
+    ) -> dict[str, list[float | None]]:
+        """Each metric's mean within each group of targets; None for a group without any."""
+        result = {}
+        for metric in metrics:
+            values = self.values(metric, facts.users)
+            result[metric] = [
+                round(float(values[group == part].mean()), 6) if (group == part).any() else None
+                for part in range(count)
+            ]
+        return result
+
+
+@dataclass
+class Table:
+    """One data set's leaderboard.
+
+    Attributes:
+        board: name of the configuration.
+        dataset: its name.
+        compared: metrics that are tested, the first one orders the rows.
+        rows: those with results, best first, then the empty ones.
+        facts: of the split; None where their file is missing.
+        notes: what was left out, and why.
+    """
+
+    board: str
+    dataset: str
+    compared: tuple[str, ...]
+    rows: list[TableRow]
+    facts: SplitFacts | None
+    notes: list[str]
+
+    @property
+    def full(self) -> list[TableRow]:
+        """The rows that have results."""
+        return [row for row in self.rows if row.runs]
+
+
+def make_table(
+    board: str,
+    dataset: str,
+    compared: Sequence[str],
+    cells: Sequence[Cell],
+    inventory: Inventory,
+    facts: Mapping[str, SplitFacts],
+    runs: Path,
+) -> Table:
+    """The table of a board's cells on one data set.
+
+    Records of another split than most of the table's are left out, named; so are cells whose records disagree.
+    """
+    states = [(cell, state_of(cell, inventory, runs)) for cell in cells if cell.row.dataset == dataset]
+    splits = Counter(state.record.split_hash for _, state in states if state.record is not None)
+    split = splits.most_common(1)[0][0] if splits else None
+    rows: dict[str, TableRow] = {}
+    notes: list[str] = []
+    for cell, state in states:
+        row = rows.setdefault(cell.row.name, TableRow(cell.row.name, cell.row.model))
+        if state.word == DONE and state.record is not None and state.path is not None:
+            if state.record.split_hash == split:
+                row.runs.append((state.path, state.record))
+                continue
+            notes.append(f"{state.path.name} is of split {state.record.split_hash}, the table of {split}: left out.")
+        row.empty.append((cell.seed, _why(state)))
+    names = tuple(metric.lower() for metric in compared)
+    full = sorted((row for row in rows.values() if row.runs), key=lambda row: -row.score(names[0])[0])
+    for metric in names:
+        against_best_other(full, metric)
+    known = facts.get(split) if split else None
+    if split and known is None:
+        notes.append(f"splits/{split}.json is missing: no figures by history and popularity; run one cell again.")
+    return Table(board, dataset, names, [*full, *(row for row in rows.values() if not row.runs)], known, notes)
+
+
+def _why(state: State) -> str:
+    if state.word == DONE:
+        return "its record is of another split"
+    return {"missing": "not run yet", "stale": "to be run again"}.get(state.word, state.why)
+
+
+def against_best_other(rows: Sequence[TableRow], metric: str) -> None:
+    """Compare each row with the best of the others, and correct the p-values for the number of pairs.
+
+    The best row meets the second, every other row the best: one pair fewer than rows.
+    """
+    if len(rows) < 2:
+        return
+    order = sorted(rows, key=lambda row: -row.score(metric)[0])
+    users = order[0].runs[0][1].users
+    best = order[0].values(metric, users)
+    found = [compare(row.values(metric, users), best) for row in order[1:]]
+    corrected = holm([one.p for one in found])
+    for row, one, p in zip(order[1:], found, corrected, strict=True):
+        row.versus[metric] = (order[0].name, one, p)
+    second = found[0]
+    turned = Comparison(-second.difference, -second.high, -second.low, second.p, second.users)
+    order[0].versus[metric] = (order[1].name, turned, corrected[0])
+
+
+def aligned(record: RunRecord, users: Sequence[str]) -> list[int]:
+    """A record's ranks in the order of ``users``; a user's several targets keep theirs."""
+    if record.users == list(users):
+        return record.ranks
+    place: dict[str, list[int]] = {}
+    for user, rank in zip(record.users, record.ranks, strict=True):
+        place.setdefault(user, []).append(rank)
+    if Counter(record.users) != Counter(users):
+        raise ValueError(f"{record.name} has other users than the split that it names.")
+    turn = {user: iter(ranks) for user, ranks in place.items()}
+    return [next(turn[user]) for user in users]
+
+
+def cost(records: Sequence[RunRecord]) -> dict[str, float]:
+    """Means over seeds of what the runs took: epochs, seconds, processor seconds, MiB, parameters."""
+    epochs = [max(1, len(record.curve)) for record in records]
+    return {
+        "epochs": round(statistics.mean(epochs), 1),
+        "seconds": round(statistics.mean(r.seconds for r in records), 1),
+        "processor": round(statistics.mean(r.processor_seconds for r in records), 1),
+        "epoch": round(statistics.mean(r.processor_seconds / n for r, n in zip(records, epochs, strict=True)), 3),
+        "memory": round(statistics.mean(r.peak_memory for r in records)),
+        "parameters": round(statistics.mean(r.parameters for r in records)),
+    }
+
+
+def run_as_dict(path: Path, record: RunRecord, root: Path) -> dict[str, Any]:
+    """One run: its record's place below ``root``, its command, its curve."""
+    return {
+        "seed": record.seed,
+        "file": path.relative_to(root).as_posix(),
+        "hash": record.config_hash,
+        "commit": record.commit,
+        "processor": record.hardware.get("processor"),
+        "command": command_of(record),
+        "curve": [[int(p["epoch"]), p["valid"], round(p["processor_seconds"], 1)] for p in record.curve],
+    }
+
+
+def command_of(record: RunRecord) -> str:
+    """The command that makes the record again, from its settings."""
+    words = ["attnseq", "run", f"--model={record.model}", f"--dataset={record.dataset}", f"--seed={record.seed}"]
+    settings = {key: value for key, value in record.settings.items() if key not in ("model", "dataset")}
+    words += flags_of(settings)
+    words += ["--fast_batches"] if record.notes.get("fast_batches") else []
+    words += ["--compiled"] if record.notes.get("compiled") else []
+    return shlex.join([*words, "--record=results/runs"])
+
+
+def rounded(pair: tuple[float, float | None]) -> list[float | None]:
+    """Mean and deviation for a page: six decimals tell all that a rank can."""
+    return [round(pair[0], 6), None if pair[1] is None else round(pair[1], 6)]

@@ -1,0 +1,103 @@
+"""The statistics against scipy's on known arrays, and what they must say of cases with a known answer."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from recbole_attnseq.leaderboard.measures import per_target
+from recbole_attnseq.leaderboard.significance import (
+    bootstrap_interval,
+    compare,
+    holm,
+    mean_and_deviation,
+    randomisation_test,
+)
+
+
+def _ndcg(seed: int, users: int, shift: int = 0) -> np.ndarray:
+    """Values as a table has them: 0 for most users."""
+    rank = np.random.default_rng(seed).geometric(0.02, size=users) + shift
+    return per_target("ndcg@10", rank)
+
+
+def _mean_difference(first: np.ndarray, second: np.ndarray, axis: int) -> np.ndarray:
+    return np.mean(first - second, axis=axis)
+
+
+def test_randomisation_test_is_exact_on_few_users() -> None:
+    """Scipy goes through all 2^10 sign patterns; ours draws some of them."""
+    first = np.array([0.9, 0.4, 0.7, 0.3, 0.8, 0.6, 0.5, 0.2, 0.65, 0.31])
+    second = np.array([0.5, 0.5, 0.2, 0.1, 0.3, 0.7, 0.1, 0.3, 0.1, 0.3])
+    exact = stats.permutation_test(
+        (first, second), _mean_difference, permutation_type="samples", n_resamples=np.inf
+    ).pvalue
+    assert 0.01 < exact < 0.2
+    assert randomisation_test(first - second, flips=100_000) == pytest.approx(exact, abs=0.005)
+
+
+@pytest.mark.parametrize("shift", [0, 1, 3])
+def test_randomisation_test_agrees_with_scipy_and_with_t_on_many_users(shift: int) -> None:
+    first, second = _ndcg(1, 1500), _ndcg(2, 1500, shift)
+    ours = randomisation_test(first - second)
+    scipys = stats.permutation_test(
+        (first, second), _mean_difference, permutation_type="samples", n_resamples=4000, rng=np.random.default_rng(0),
+        vectorized=True, batch=500,
+    ).pvalue  # fmt: skip
+    assert ours == pytest.approx(scipys, abs=0.03)
+    assert ours == pytest.approx(stats.ttest_rel(first, second).pvalue, abs=0.03)
+
+
+def test_bootstrap_interval_agrees_with_scipy() -> None:
+    difference = _ndcg(3, 900) - _ndcg(4, 900, 2)
+    low, high = bootstrap_interval(difference)
+    theirs = stats.bootstrap(
+        (difference,), np.mean, method="percentile", n_resamples=5000, rng=np.random.default_rng(0), batch=500
+    ).confidence_interval
+    spread = high - low
+    assert low == pytest.approx(theirs.low, abs=0.05 * spread)
+    assert high == pytest.approx(theirs.high, abs=0.05 * spread)
+
+
+def test_holm_by_hand() -> None:
+    """Holm (1979): 4 x 0.01, 3 x 0.02, then never less than before, never more than 1."""
+    assert holm([0.02, 0.01, 0.9, 0.03]) == pytest.approx([0.06, 0.04, 0.9, 0.06])
+    assert holm([0.6, 0.7]) == [1.0, 1.0]
+    assert holm([]) == []
+
+
+def test_equal_models_do_not_differ() -> None:
+    values = _ndcg(5, 400)
+    result = compare(values, values)
+    assert (result.difference, result.low, result.high, result.p, result.users) == (0.0, 0.0, 0.0, 1.0, 400)
+
+
+def test_a_clear_winner_is_significant_and_its_interval_leaves_out_zero() -> None:
+    result = compare(_ndcg(6, 2000), _ndcg(7, 2000, 6))
+    assert result.difference > 0
+    assert result.low > 0
+    assert result.p < 0.001
+    swapped = compare(_ndcg(7, 2000, 6), _ndcg(6, 2000))
+    assert swapped.difference == -result.difference
+    assert swapped.p == pytest.approx(result.p, abs=1e-3)
+
+
+def test_false_alarms_are_as_rare_as_they_claim() -> None:
+    """Two models of one quality: p below 0.05 in about a twentieth of the cases."""
+    alarms = sum(
+        randomisation_test(_ndcg(seed, 300) - _ndcg(1000 + seed, 300), flips=500) < 0.05 for seed in range(300)
+    )
+    assert 5 <= alarms <= 27  # binomial with 300 and 0.05: outside of this once in a thousand
+
+
+def test_what_cannot_be_paired_is_refused() -> None:
+    with pytest.raises(ValueError, match="paired"):
+        compare(np.zeros(3), np.zeros(4))
+
+
+def test_mean_and_deviation() -> None:
+    assert mean_and_deviation([1.0]) == (1.0, None)
+    mean, deviation = mean_and_deviation([1.0, 2.0, 4.0])
+    assert mean == pytest.approx(7 / 3)
+    assert deviation == pytest.approx(stats.tstd([1.0, 2.0, 4.0]))
