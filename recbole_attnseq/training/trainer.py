@@ -20,6 +20,7 @@ from recbole_attnseq.data.dataset import sequence_store
 from recbole_attnseq.data.store import ranges
 from recbole_attnseq.errors import UserError
 from recbole_attnseq.nn.packing import Packing
+from recbole_attnseq.training.averaging import WeightAverage
 from recbole_attnseq.training.batching import cut
 from recbole_attnseq.training.checkpoints import read_checkpoint
 from recbole_attnseq.training.evaluation import ANSWERED, Ranking, rank_targets, rows_per_block, seen_items
@@ -35,9 +36,22 @@ class AttnSeqTrainer(Trainer):  # type: ignore[misc]
         self.precision = choose(config["precision"], self.device)
         model.network.low_precision = self.precision.logits
         self._batches: SequenceBatches | None = None
+        self.average = self._build_average()
+
+    def _sparse_tables(self) -> list[torch.nn.Parameter]:
+        return [m.weight for m in self.model.modules() if isinstance(m, torch.nn.Embedding) and m.sparse]
+
+    def _build_average(self) -> WeightAverage | None:
+        decay = self.config["weight_average"]
+        return WeightAverage(self.model.parameters(), decay, self._sparse_tables()) if decay else None
+
+    def resume_checkpoint(self, resume_file: str) -> None:
+        """RecBole's ``resume_checkpoint``; what was saved is the average, so training goes on from there."""
+        super().resume_checkpoint(resume_file)
+        self.average = self._build_average()
 
     def _build_optimizer(self, **kwargs: Any) -> Any:
-        tables = [m.weight for m in self.model.modules() if isinstance(m, torch.nn.Embedding) and m.sparse]
+        tables = self._sparse_tables()
         if not tables:
             return fused(super()._build_optimizer(**kwargs))
         if self.learner.lower() != "adam":
@@ -59,6 +73,8 @@ class AttnSeqTrainer(Trainer):  # type: ignore[misc]
         if loss_func is not None:
             return float(super()._train_epoch(train_data, epoch_idx, loss_func, show_progress))
         self.model.train()
+        if self.average:
+            self.average.hide()
         batches = self.batches(train_data)
         rank, world = (dist.get_rank(), dist.get_world_size()) if not self.config["single_spec"] else (0, 1)
         total = torch.zeros((), device=self.device)
@@ -69,6 +85,8 @@ class AttnSeqTrainer(Trainer):  # type: ignore[misc]
         with matmul_precision(self.precision.matmul):
             for batch in steps:
                 total += self._step(batch, world)
+        if self.average:
+            self.average.show()  # what follows validates, saves and tests
         loss = float(total)
         self._check_nan(torch.tensor(loss))
         return loss
@@ -86,7 +104,11 @@ class AttnSeqTrainer(Trainer):  # type: ignore[misc]
             loss = self._combine(loss.detach(), 0 if batch is None else len(batch.targets))
         if self.clip_grad_norm:
             clip_grad_norm_(self.model.parameters(), **self.clip_grad_norm)
+        if self.average:
+            self.average.before_step()
         self.optimizer.step()
+        if self.average:
+            self.average.after_step()
         return loss.detach()
 
     def _combine(self, loss: Tensor, targets: int) -> Tensor:
