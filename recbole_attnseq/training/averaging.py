@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterable
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from recbole_attnseq.errors import UserError
 
@@ -34,7 +34,7 @@ class WeightAverage:
         UserError: ``decay`` is not in (0, 1).
     """
 
-    def __init__(self, parameters: Iterable[nn.Parameter], decay: float, tables: Iterable[nn.Parameter] = ()) -> None:
+    def __init__(self, parameters: Iterable[Tensor], decay: float, tables: Iterable[Tensor] = ()) -> None:
         if isinstance(decay, bool) or not isinstance(decay, (int, float)) or not 0 < decay < 1:
             raise UserError(f"weight_average is {decay!r}; give a decay below 1, e.g. 0.999, or 0 for no average.")
         self.decay = decay

@@ -38,7 +38,7 @@ class AttnSeqTrainer(Trainer):  # type: ignore[misc]
         self._batches: SequenceBatches | None = None
         self.average = self._build_average()
 
-    def _sparse_tables(self) -> list[torch.nn.Parameter]:
+    def _sparse_tables(self) -> list[Tensor]:
         return [m.weight for m in self.model.modules() if isinstance(m, torch.nn.Embedding) and m.sparse]
 
     def _build_average(self) -> WeightAverage | None:
