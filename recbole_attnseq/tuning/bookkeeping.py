@@ -22,7 +22,7 @@ import psutil
 from optuna.exceptions import ExperimentalWarning
 from optuna.trial import FrozenTrial, TrialState
 
-from recbole_attnseq.tuning.storages import AlreadyFinished
+from recbole_attnseq.tuning.patience import AlreadyFinished
 
 REASON = "reason"
 WORKER = "worker"

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import optuna
+from optuna.exceptions import StorageInternalError
 
 from recbole_attnseq.tuning.bookkeeping import (
     DUPLICATE,
@@ -19,7 +20,7 @@ from recbole_attnseq.tuning.bookkeeping import (
     tally,
     this_worker,
 )
-from recbole_attnseq.tuning.storages import AlreadyFinished
+from recbole_attnseq.tuning.patience import AlreadyFinished
 from recbole_attnseq.tuning.training import free_memory, reason_of
 
 Objective = Callable[[Any], float]
@@ -64,6 +65,7 @@ def work(
 
     Raises:
         KeyboardInterrupt: after the running trial has been recorded as interrupted.
+        StorageInternalError: the storage is away for good; the running trial is repeated when it is back.
     """
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     recorded = _Recorded(study, objective)
@@ -89,11 +91,22 @@ def work(
         except (ValueError, AssertionError, AlreadyFinished) as error:
             # This worker was silent for so long that another has taken the trial over. Optuna 5 hides its own
             # message behind an assertion.
+            if recorded.lost is None:
+                recorded.lost = _lost(error)
             text = f"{error} {error.__context__}"
-            if not any(words in text for words in ("Cannot tell a", "already finished")):
+            if recorded.lost is None and not any(words in text for words in ("Cannot tell a", "already finished")):
                 raise
         finally:
             free_memory()
+        if recorded.lost is not None:
+            raise recorded.lost
+
+
+def _lost(error: BaseException | None) -> StorageInternalError | None:
+    """The fault of the storage behind an error, if there is one."""
+    while error is not None and not isinstance(error, StorageInternalError):
+        error = error.__cause__ or error.__context__
+    return error
 
 
 def optuna_housekeeping(study: Any) -> None:
@@ -110,8 +123,16 @@ class _Recorded:
         self.study = study
         self.objective = objective
         self.worker = this_worker()
+        self.lost: StorageInternalError | None = None
 
     def __call__(self, trial: Any) -> float:
+        try:
+            return self._run(trial)
+        except StorageInternalError as error:
+            self.lost = error  # no fault of the trial's
+            raise
+
+    def _run(self, trial: Any) -> float:
         trial.set_user_attr(WORKER, self.worker)
         try:
             if is_duplicate(self.study, trial.number):
@@ -119,6 +140,8 @@ class _Recorded:
             return self.objective(trial)
         except optuna.TrialPruned as pruned:
             trial.set_user_attr("pruned", str(pruned))
+            raise
+        except StorageInternalError:
             raise
         except (Exception, KeyboardInterrupt) as error:
             reason = getattr(error, "reason", None)

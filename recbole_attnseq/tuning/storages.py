@@ -6,9 +6,6 @@ from __future__ import annotations
 import functools
 import importlib.util
 import os
-import random
-import sys
-import time
 import warnings
 from collections.abc import Callable
 from typing import Any
@@ -20,68 +17,13 @@ from optuna.exceptions import ExperimentalWarning, StorageInternalError
 from sqlalchemy.engine import make_url
 
 from recbole_attnseq.errors import UserError
+from recbole_attnseq.tuning.patience import Patience, first_line
 
 _SCHEMES = "sqlite:///FILE, FILE.journal, postgresql://, mysql:// or grpc://HOST:PORT"
-# What a storage raises where a trial is finished already; Optuna gave it a name of its own in 4.x.
-AlreadyFinished: type[Exception] = getattr(optuna.exceptions, "UpdateFinishedTrialError", RuntimeError)
-
 _DRIVERS = {
     "postgresql": (("psycopg2", "psycopg2"), ("psycopg", "psycopg")),
     "mysql": (("mysqldb", "MySQLdb"), ("pymysql", "pymysql")),
 }
-
-
-_SETTLE = 10.0  # seconds; the longest pause between two attempts is half of it
-
-
-class Patience:
-    """How long to wait for a storage that does not answer: twice as long each time, with some chance in it.
-
-    Args:
-        seconds: in all, before giving up.
-    """
-
-    def __init__(self, seconds: float) -> None:
-        self.seconds = seconds
-        self._back = -_SETTLE
-
-    def settle(self) -> None:
-        """After an outage, give other workers time for a sign of life before anybody judges them dead."""
-        time.sleep(max(0.0, self._back + _SETTLE - time.monotonic()))
-
-    def call(self, action: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
-        """``action(*args, **kwargs)``, again and again while the storage is away.
-
-        Raises:
-            StorageInternalError: the patience has run out.
-        """
-        begin, pause, tries = time.monotonic(), 0.2, 0
-        while True:
-            try:
-                result = action(*args, **kwargs)
-                if tries and time.monotonic() - begin > _SETTLE:
-                    self._back = time.monotonic()
-                return result
-            except AlreadyFinished:
-                # The attempt before may have been written although its answer was lost.
-                if tries and action.__name__ == "set_trial_state_values":
-                    return True
-                raise
-            except (StorageInternalError, sqlalchemy.exc.SQLAlchemyError) as error:
-                if time.monotonic() - begin + pause > self.seconds:
-                    raise
-                if tries == 0 and begin - _told.get("at", -60.0) >= 60:
-                    _told["at"] = begin
-                    print(
-                        f"attnseq: the storage does not answer ({first_line(error)}); trying for {self.seconds:.0f} s.",
-                        file=sys.stderr,
-                    )
-            tries += 1
-            time.sleep(pause * random.uniform(0.5, 1.0))
-            pause = min(2 * pause, _SETTLE / 2)
-
-
-_told: dict[str, float] = {}
 
 _CALLS = (
     "create_new_study", "set_study_user_attr", "set_study_system_attr", "get_study_id_from_name",
@@ -137,7 +79,7 @@ def open_storage(
     """
     scheme = urlsplit(url).scheme.split("+")[0] if "://" in url else ""
     if url.endswith(".journal") and scheme in ("", "journal"):
-        return _journal(url.removeprefix("journal://"))
+        return _journal(url.removeprefix("journal://"), patience)
     if scheme == "grpc":
         return _grpc(url, connect)
     if scheme not in ("sqlite", "postgresql", "mysql"):
@@ -153,13 +95,12 @@ def shown(url: str) -> str:
         return url.split("@")[-1] if "://" in url and "@" in url else url
 
 
-def _journal(path: str) -> Any:
-    from optuna.storages import JournalStorage
-    from optuna.storages.journal import JournalFileBackend
+def _journal(path: str, patience: float) -> Any:
+    from recbole_attnseq.tuning.journal import PatientJournal
 
     try:
         _make_folder(path)
-        return JournalStorage(JournalFileBackend(path))
+        return optuna.storages.JournalStorage(PatientJournal(path, Patience(patience)))
     except OSError as error:
         raise UserError(f"journal {path} cannot be opened ({error.strerror or error}).") from error
 
@@ -229,16 +170,6 @@ def with_driver(url: str, scheme: str) -> str:
                 parsed = parsed.set(drivername=f"{scheme}+{driver}")
                 break
     return parsed.render_as_string(hide_password=False)
-
-
-def first_line(error: BaseException) -> str:
-    """The part of a database error that says what is wrong."""
-    cause: BaseException = error
-    while cause.__cause__ is not None:
-        cause = cause.__cause__
-    cause = getattr(cause, "orig", None) or cause
-    lines = str(cause).strip().splitlines()
-    return lines[0] if lines else type(cause).__name__
 
 
 def _make_folder(path: str) -> None:

@@ -18,10 +18,11 @@ from recbole_attnseq.tuning.choices import looks_at_seeds, make_pruner, make_sam
 from recbole_attnseq.tuning.loop import Plan, work
 from recbole_attnseq.tuning.objective import FinalObjective, SearchObjective
 from recbole_attnseq.tuning.options import TuneOptions, seeds_of, storage_url, study_name
+from recbole_attnseq.tuning.patience import first_line
 from recbole_attnseq.tuning.problem import Problem
 from recbole_attnseq.tuning.progress import Progress
 from recbole_attnseq.tuning.shares import check_gpus
-from recbole_attnseq.tuning.storages import first_line, open_storage, shown
+from recbole_attnseq.tuning.storages import open_storage, shown
 from recbole_attnseq.tuning.study import final_study, open_study, winner
 
 

@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import json
 import socket
 import threading
 import time
 import warnings
+from types import SimpleNamespace
 
 import optuna
 import pytest
 from optuna.exceptions import StorageInternalError
+from optuna.storages.journal import JournalFileBackend
+from optuna.storages.journal._file import get_lock_file
 
 from recbole_attnseq.errors import UserError
 from recbole_attnseq.tuning.loop import Plan, work
-from recbole_attnseq.tuning.storages import AlreadyFinished, Patience, open_storage, shown, with_driver
+from recbole_attnseq.tuning.patience import AlreadyFinished, Patience
+from recbole_attnseq.tuning.storages import open_storage, shown, with_driver
+from recbole_attnseq.tuning.workers import lost_storage
 
 
 def objective(trial):
@@ -86,6 +92,12 @@ def test_passwords_are_not_shown():
     assert shown("postgresql://me:secret@host/db") == "postgresql://me:***@host/db"
 
 
+@pytest.fixture(autouse=True)
+def quiet_before(monkeypatch):
+    """An outage is told once a minute; each test has its own minute."""
+    monkeypatch.setattr("recbole_attnseq.tuning.patience._told", {})
+
+
 def test_patience_outlasts_a_storage_that_is_away_and_ends():
     answers = [StorageInternalError("away")] * 2
 
@@ -123,7 +135,7 @@ def test_after_an_outage_the_others_get_time_for_a_sign_of_life(monkeypatch):
     assert max(slept) <= 5.0, "a heartbeat is tried again at least every five seconds"
     now[0] += 3
     patience.settle()
-    assert slept[-1] == 7.0
+    assert slept[-1] == pytest.approx(7.0)
     now[0] += 10
     patience.settle()
     assert slept[-1] == 0.0
@@ -163,3 +175,98 @@ def test_a_trial_in_an_outage_of_sqlite_is_not_lost(tmp_path, monkeypatch):
     work(study, storage, objective, Plan(1))
     assert outage == []
     assert [trial.state.name for trial in study.trials] == ["COMPLETE"]
+
+
+@pytest.mark.parametrize("where", ["in the objective", "at the end"])
+def test_a_storage_that_stays_away_stops_the_worker_and_the_trial_is_repeated(tmp_path, where):
+    storage = open_storage(f"sqlite:///{tmp_path}/s.db", patience=0.3)
+    study = optuna.create_study(storage=storage)
+    broken = pytest.MonkeyPatch()
+
+    def away(*args, **rest):
+        raise StorageInternalError("database or disk is full")
+
+    def interrupted(trial):
+        x = objective(trial)
+        if where == "in the objective":
+            away()
+        broken.setattr(storage, "_set_trial_value_without_commit", away)
+        return x
+
+    with pytest.raises(StorageInternalError, match="disk is full"):
+        work(study, storage, interrupted, Plan(2))
+    broken.undo()
+    assert len(study.trials) == 1, "no other trial was begun"
+    assert "reason" not in study.trials[0].user_attrs, "it was no fault of the trial's"
+    work(study, storage, objective, Plan(2, grace=0, poll=0.01))
+    complete = [trial for trial in study.trials if trial.state.name == "COMPLETE"]
+    assert len(complete) == 2
+    assert study.trials[0].params in [trial.params for trial in complete]
+
+
+def test_half_a_line_at_the_end_of_a_journal_does_no_harm(tmp_path):
+    path = tmp_path / "s.journal"
+    study = optuna.create_study(storage=open_storage(str(path)), study_name="s")
+    whole = path.read_bytes()
+    path.write_bytes(whole + b'{"op_code":4,"worker_id":"' + b"x" * 200_000)
+    storage = open_storage(str(path))
+    study = optuna.load_study(storage=storage, study_name="s")
+    work(study, storage, objective, Plan(2))
+    assert [trial.state.name for trial in study.trials] == ["COMPLETE"] * 2
+    assert path.read_bytes().startswith(whole)
+    for line in path.read_text(encoding="utf-8").splitlines():
+        json.loads(line)
+
+
+def test_a_journal_on_a_full_disk_waits_for_room(tmp_path, monkeypatch, capsys):
+    path = tmp_path / "s.journal"
+    storage = open_storage(str(path), patience=10)
+    study = optuna.create_study(storage=storage)
+    original, full = JournalFileBackend.append_logs, [True, True]
+
+    def append_logs(self, logs):
+        if not full:
+            return original(self, logs)
+        full.pop()
+        with get_lock_file(self._lock), path.open("ab") as file:
+            file.write(json.dumps(logs[0]).encode()[:20])
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(JournalFileBackend, "append_logs", append_logs)
+    work(study, storage, objective, Plan(1))
+    assert full == []
+    assert [trial.state.name for trial in study.trials] == ["COMPLETE"]
+    assert "does not answer ([Errno 28] No space left on device); trying for 10 s" in capsys.readouterr().err
+
+
+def test_a_journal_on_a_disk_that_stays_full_ends_in_one_line(tmp_path, monkeypatch):
+    storage = open_storage(str(tmp_path / "s.journal"), patience=0.2)
+    study = optuna.create_study(storage=storage)
+
+    def append_logs(self, logs):
+        raise OSError(28, "No space left on device")
+
+    @lost_storage(SimpleNamespace(url="s.journal"))
+    def search():
+        work(study, storage, objective, Plan(1))
+
+    with monkeypatch.context() as full:
+        full.setattr(JournalFileBackend, "append_logs", append_logs)
+        with pytest.raises(UserError, match=r"No space left.*start the same command again"):
+            search()
+    work(study, storage, objective, Plan(1))
+    assert [trial.state.name for trial in study.trials] == ["COMPLETE"]
+
+
+def test_when_the_patience_has_run_out_no_other_call_waits_as_long():
+    patience = Patience(0.6)
+
+    def away():
+        raise StorageInternalError("away")
+
+    for least, most in ((0.1, 2.0), (0.0, 0.1)):
+        begin = time.monotonic()
+        with pytest.raises(StorageInternalError):
+            patience.call(away)
+        assert least <= time.monotonic() - begin <= most
+    assert patience.call(lambda: "back") == "back"
