@@ -179,7 +179,7 @@ def test_a_trial_in_an_outage_of_sqlite_is_not_lost(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("where", ["in the objective", "at the end"])
 def test_a_storage_that_stays_away_stops_the_worker_and_the_trial_is_repeated(tmp_path, where):
-    storage = open_storage(f"sqlite:///{tmp_path}/s.db", patience=0.3)
+    storage = open_storage(f"sqlite:///{tmp_path}/s.db", heartbeat=1, grace=2, patience=0.3)
     study = optuna.create_study(storage=storage)
     broken = pytest.MonkeyPatch()
 
