@@ -10,6 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pad_packed_sequence
 
+from recbole_attnseq.nn.banded_attention import banded_attention
 from recbole_attnseq.nn.dropout import Dropout
 from recbole_attnseq.nn.packing import Packing
 from recbole_attnseq.registry import Registry
@@ -132,16 +133,11 @@ class _Block(nn.Module):
     def attend(self, states: Tensor, packing: Packing) -> Tensor:
         """Banded causal attention of (T, D) over itself."""
         width = states.shape[-1]
-        query, key, value = self.project(states).split(width, dim=-1)
-        query, key, value = packing.queries(query), packing.keys(key), packing.keys(value)
-        query, key, value = (x.unflatten(-1, (self.heads, -1)).transpose(1, 2) for x in (query, key, value))
-        logits = torch.matmul(query * query.shape[-1] ** -0.5, key.transpose(-1, -2))  # (T/C, H, C, 2C)
-        # Relative positions as in T5, one bias per head and distance; then the band. Both in place: nothing else
-        # needs the logits before.
-        logits += self.distance_bias[:, packing.distance]
-        logits += packing.additive_mask
-        weights = self.attention_dropout(torch.softmax(logits, dim=-1))
-        return packing.tokens_of(torch.matmul(weights, value).transpose(1, 2).flatten(2))
+        query, key, value = (x.unflatten(-1, (self.heads, -1)) for x in self.project(states).split(width, dim=-1))
+        query = query * query.shape[-1] ** -0.5
+        # Relative positions as in T5: one bias per head and distance.
+        mixed = banded_attention(query, key, value, self.distance_bias, packing, self.attention_dropout)
+        return mixed.flatten(1)
 
 
 @USER_ENCODERS.register("transformer")
