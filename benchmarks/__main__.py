@@ -1,17 +1,31 @@
 """All benchmarks: `python -m benchmarks [section ...] [--peers PYTHON]`; writes records and RESULTS.md.
 
-Each section measures its pairs in one process, in turn and repeatedly, and prints ratios. Nothing else should run.
+Each section measures its pairs in one process, in turn and repeatedly, and prints ratios. Nothing else should run. A
+section that was interrupted goes on where it stopped, as long as the commit is the same.
 """
 
 from __future__ import annotations
 
 import argparse
+import inspect
 import json
 import time
 from pathlib import Path
 from typing import Any
 
-from benchmarks import data_memory, epoch_time, growth, peak_share, peers, ranking_speed, to_quality
+from benchmarks import (
+    baselines,
+    data_memory,
+    epoch_time,
+    growth,
+    peak_share,
+    peers,
+    plot,
+    precision,
+    ranking_speed,
+    to_quality,
+)
+from benchmarks.progress import Progress
 from recbole_attnseq.training.provenance import commit, hardware, versions
 
 SECTIONS: dict[str, tuple[str, Any]] = {
@@ -21,6 +35,8 @@ SECTIONS: dict[str, tuple[str, Any]] = {
     "data": ("(d) Preparing a data set", data_memory),
     "ranking": ("(e) Full-ranking evaluation", ranking_speed),
     "growth": ("(f) Growth with length and catalogue (sampled softmax)", growth),
+    "baselines": ("(g) RecBole's own models in trimmed batches", baselines),
+    "precision": ("(h) bfloat16 beside float32 in real training", precision),
 }
 FOLDER = Path(__file__).parent / "records"
 
@@ -40,12 +56,15 @@ def main() -> None:
         for name in args.sections or SECTIONS:
             title, module = SECTIONS[name]
             print(f"\n## {title}\n", flush=True)
-            save(name, module.run())
+            progress = Progress(FOLDER / f"{name}.partial.json", commit())
+            takes = "progress" in inspect.signature(module.run).parameters
+            save(name, module.run(progress) if takes else module.run())
+            progress.finish()
             print(module.table(load(name)["result"]), flush=True)
         if args.peers:
             save("peers", peers.run(args.peers))
             print(peers.table(load("peers")["result"]))
-    (Path(__file__).parent / "RESULTS.md").write_text(page(), encoding="utf-8")
+    write_page(Path(__file__).parent)
 
 
 def save(name: str, result: dict[str, Any]) -> None:
@@ -67,6 +86,15 @@ def load(name: str) -> dict[str, Any]:
     return values
 
 
+def write_page(folder: Path) -> None:
+    """RESULTS.md and its picture."""
+    epoch, growing = (
+        load(name)["result"] if (FOLDER / f"{name}.json").is_file() else None for name in ("epoch", "growth")
+    )
+    (folder / "RESULTS.svg").write_text(plot.picture(epoch, growing), encoding="utf-8")
+    (folder / "RESULTS.md").write_text(page(), encoding="utf-8")
+
+
 def page() -> str:
     """RESULTS.md from the records."""
     lines = [
@@ -74,6 +102,8 @@ def page() -> str:
         "",
         "Generated from `benchmarks/records/` by `make bench`. Ratios compare runs made in turn in one process on one "
         "machine; seconds are this machine's and mean little elsewhere. Spread: lowest to highest of the pairs.",
+        "",
+        "![Time of an epoch and growth](RESULTS.svg)",
     ]
     sections = {**SECTIONS, "peers": ("Beside RecTools' SASRec", peers)}
     for name, (title, module) in sections.items():

@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import os
-import subprocess
-import sys
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -14,17 +10,19 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.csv as arrow_csv
 
+from benchmarks.child import measured
 from benchmarks.prepare import draw
+from benchmarks.progress import Progress
 
 SIZES = (100_000, 1_000_000, 5_000_000, 20_000_000)
-RECBOLE_UP_TO = 1_000_000  # beyond, its padded prefixes of length 50 do not fit this machine's memory
+RECBOLE_MINUTES, RECBOLE_GIGABYTES = 5.0, 16.0  # its padded prefixes of length 50 grow beyond any machine
 OWN_WAYS = ("arrow loading", "lazy prefixes")
 
 _CHILD = """
-import importlib, json, resource, sys, time, types
-root, folder, name, without = sys.argv[1:5]
-sys.path.insert(0, root)
-package = types.ModuleType("recbole_attnseq"); package.__path__ = [root + "/recbole_attnseq"]
+import importlib, json, sys, time, types
+from benchmarks.child import ROOT, peak_gigabytes
+folder, name, without = sys.argv[1:4]
+package = types.ModuleType("recbole_attnseq"); package.__path__ = [str(ROOT / "recbole_attnseq")]
 sys.modules["recbole_attnseq"] = package
 compat = importlib.import_module("recbole_attnseq.compat")
 compat.REMEDIES = tuple(r for r in compat.REMEDIES if r.name not in without.split(","))
@@ -32,13 +30,13 @@ compat.activate(); del sys.modules["recbole_attnseq"]; importlib.import_module("
 from recbole.config import Config
 from recbole.data import create_dataset, data_preparation
 sys.argv = sys.argv[:1]
-base = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
+base = peak_gigabytes()
 start = time.perf_counter()
 config = Config("AttnSeq", name, config_dict=dict(data_path=folder, state="ERROR", show_progress=False,
     load_col={"inter": ["user_id", "item_id", "timestamp"]}, checkpoint_dir=folder))
 loaders = data_preparation(config, create_dataset(config))
 print(json.dumps(dict(seconds=time.perf_counter() - start, rows=len(loaders[0]._dataset),
-    gigabytes=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20, imports=base)))
+    gigabytes=peak_gigabytes(), imports=base)))
 """
 
 
@@ -60,42 +58,38 @@ def write(folder: Path, name: str, rows: int) -> None:
         arrow_csv.write_csv(table, file, options)
 
 
-def measure(folder: Path, name: str, without: str) -> dict[str, Any]:
-    """Prepare the data set in a process of its own."""
-    root = str(Path(__file__).resolve().parents[1])
-    done = subprocess.run(
-        [sys.executable, "-c", _CHILD, root, str(folder), name, without],
-        capture_output=True,
-        text=True,
-        cwd=folder,
-        env=dict(os.environ),
-    )
-    if done.returncode:
-        lines = done.stderr.strip().splitlines()
-        return {"failed": lines[-1] if lines else f"exit {done.returncode}"}
-    result: dict[str, Any] = json.loads(done.stdout.strip().splitlines()[-1])
-    return result
-
-
-def run(sizes: tuple[int, ...] = SIZES) -> dict[str, Any]:
-    """One entry a size: ours, and RecBole's where it can run."""
-    result: dict[str, Any] = {}
+def run(progress: Progress, sizes: tuple[int, ...] = SIZES) -> dict[str, Any]:
+    """One entry a size: ours, and RecBole's as far as its limits let it."""
     with tempfile.TemporaryDirectory() as text:
         folder = Path(text)
         for size in sizes:
-            name = f"synthetic-{size}"
-            write(folder, name, size)
-            entry = {"ours": measure(folder, name, "")}
-            if size <= RECBOLE_UP_TO:
-                entry["RecBole"] = measure(folder, name, ",".join(OWN_WAYS))
-            result[str(size)] = entry
-            (folder / name / f"{name}.inter").unlink()
-    return result
+            progress.once(str(size), lambda: _one(folder, size))  # noqa: B023
+    return {str(size): progress.parts[str(size)] for size in sizes}
+
+
+def _one(folder: Path, size: int) -> dict[str, Any]:
+    name = f"synthetic-{size}"
+    write(folder, name, size)
+    entry = {
+        who: measured(["-c", _CHILD, str(folder), name, without], folder=folder, minutes=minutes, gigabytes=gigabytes)
+        for who, without, minutes, gigabytes in (
+            ("ours", "", 10.0, None),
+            ("RecBole", ",".join(OWN_WAYS), RECBOLE_MINUTES, RECBOLE_GIGABYTES),
+        )
+    }
+    (folder / name / f"{name}.inter").unlink()
+    return entry
 
 
 def table(result: dict[str, Any]) -> str:
     """The result as Markdown."""
-    lines = ["| interactions | ours s | ours GB | RecBole s | RecBole GB |", "|---|---|---|---|---|"]
+    lines = [
+        f"RecBole's loader and padded prefixes of length 50 may take {RECBOLE_MINUTES:g} minutes and "
+        f"{RECBOLE_GIGABYTES:g} GB. Memory is the whole process's, libraries included.",
+        "",
+        "| interactions | ours s | ours GB | RecBole s | RecBole GB |",
+        "|---|---|---|---|---|",
+    ]
     for size, entry in result.items():
         cells = []
         for who in ("ours", "RecBole"):

@@ -1,0 +1,104 @@
+"""(g) What trimmed batches save each of RecBole's models whose result they leave as it is."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+from typing import Any
+
+import torch
+
+from benchmarks.common import CORPORA, build, in_turn, ratios, recbole_epoch, scratch, seconds, spread
+from benchmarks.progress import Progress
+from recbole_attnseq.training.baseline_batches import PADDING_FREE, BucketedLoader, trim
+
+MODELS = tuple(sorted(PADDING_FREE - {"AttnSeq"}))
+FEATURES = {"SASRecF": {"ml-100k": "class", "amazon-beauty": "categories"}}
+FEATURES["GRU4RecF"] = FEATURES["SASRecF"]
+# An epoch takes minutes, and as it is every step costs the same: so many steps stand for all.
+STEPS = {"SRGNN": 1}
+USUAL_STEPS = 2
+# Trimmed, a step costs what its longest history costs: batches at evenly spaced places of the order by length.
+TRIMMED_STEPS = 6
+
+
+class Spaced:
+    """Batches of a bucketed loader at evenly spaced places of their order by longest history."""
+
+    shuffle = True
+
+    def __init__(self, loader: BucketedLoader, count: int) -> None:
+        dataset = loader._dataset
+        length = dataset.inter_feat[dataset.item_list_length_field]
+        self.plan = sorted(loader.plan(0), key=lambda rows: int(length[rows].max()))
+        places = [(2 * i + 1) * len(self.plan) // (2 * count) for i in range(count)]
+        self.chosen = [self.plan[place] for place in places]
+        self.loader = loader
+
+    def __len__(self) -> int:
+        return len(self.chosen)
+
+    def __iter__(self) -> Iterator[Any]:
+        return (trim(self.loader.collate_fn(rows.numpy()), self.loader._dataset) for rows in self.chosen)
+
+
+def _settings(model: str, dataset: str) -> dict[str, Any]:
+    extra: dict[str, Any] = {"MAX_ITEM_LIST_LENGTH": 50, "train_batch_size": 2048}
+    if model != "FPMC":
+        extra["train_neg_sample_args"] = None
+    if model in FEATURES:
+        feature = FEATURES[model][dataset]
+        extra["selected_features"] = [feature]
+        extra["load_col"] = {"inter": ["user_id", "item_id", "timestamp"], "item": ["item_id", feature]}
+    return extra
+
+
+def _case(model: str, dataset: str, repeats: int) -> dict[str, Any]:
+    if dataset != "ml-100k" and not (CORPORA / dataset).is_dir():
+        return {"skipped": f"no folder {dataset} beside the project"}
+    with scratch():
+        trainer, train, *_ = build(model, dataset, **_settings(model, dataset))
+        steps = STEPS.get(model, USUAL_STEPS)
+        some = Spaced(BucketedLoader(train), TRIMMED_STEPS)
+        epoch = len(train)
+        measured = in_turn(
+            {
+                "as it is": recbole_epoch(trainer, train, steps),
+                "trimmed": lambda: seconds(lambda: trainer._train_epoch(some, 0)) / len(some) * epoch,
+            },
+            repeats,
+        )
+    return {
+        **{name: spread(values) for name, values in measured.items()},
+        "gain": ratios(measured["as it is"], measured["trimmed"]),
+    }
+
+
+def run(progress: Progress, repeats: int = 2) -> dict[str, Any]:
+    """One entry a data set and model."""
+    torch.manual_seed(0)
+    return {
+        f"{dataset} {model}": progress.once(f"{dataset} {model}", lambda: _case(model, dataset, repeats))  # noqa: B023
+        for dataset, model in itertools.product(("ml-100k", "amazon-beauty"), MODELS)
+    }
+
+
+def table(result: dict[str, Any]) -> str:
+    """The result as Markdown."""
+    lines = [
+        f"Length 50, 2,048 targets a step. Seconds an epoch are computed from {USUAL_STEPS} steps (SRGNN: one) as it "
+        f"is, where all cost the same, and from {TRIMMED_STEPS} trimmed ones, spaced evenly over the order by length.",
+        "",
+        "| data set and model | as it is, s an epoch | trimmed, s an epoch | gain |",
+        "|---|---|---|---|",
+    ]
+    for case, entry in result.items():
+        if "skipped" in entry:
+            lines.append(f"| {case} | skipped: {entry['skipped']} |||")
+            continue
+        g = entry["gain"]
+        lines.append(
+            f"| {case} | {entry['as it is']['median']:.1f} | {entry['trimmed']['median']:.1f} | "
+            f"**{g['median']:.1f}x** ({g['min']:.1f} to {g['max']:.1f}) |"
+        )
+    return "\n".join(lines)
