@@ -98,7 +98,10 @@ def test_nemig_order_without_times(tmp_path: Path) -> None:
     raw = write(
         tmp_path / "raw",
         behaviors__tsv=text(
-            "8197\tU3794\tnews_5680 news_1586\tnews_6272-0 news_1176-1", "8198\tU3794\tnews_5680 news_1586\tnews_9-1"
+            # The owner's lines are shuffled; the numbers of the impressions tell their order.
+            "8198\tU3794\tnews_5680 news_1586\tnews_9-1",
+            "8197\tU3794\tnews_5680 news_1586\tnews_6272-0 news_1176-1",
+            "x\tU3794\tnews_5680 news_1586\tnews_7-1",
         ),
         news__tsv=text(
             "news_1586\tBiden’s orders\tText\t"
@@ -109,9 +112,10 @@ def test_nemig_order_without_times(tmp_path: Path) -> None:
     assert [line.split("\t")[1:] for line in lines(prepared)[1:]] == [
         ["news_5680", "0", "history"],
         ["news_1586", "1", "history"],
-        ["news_1176", "2", "click"],
-        ["news_9", "3", "click"],
+        ["news_1176", "8199", "click"],
+        ["news_9", "8200", "click"],
     ]
+    assert prepared.report.dropped["without a time"] == 1
     assert lines(prepared, "item")[2] == "news_1586\tBiden’s orders\tText\tcourts\tNeutral\tleft\tQ6279"
     assert prepared.summary.ordinal
     assert entities("[{'WikidataId': 'Q1'}, {\"WikidataId\": \"Q1\"}, {'WikidataId': 'Q22'}]") == "Q1|Q22"

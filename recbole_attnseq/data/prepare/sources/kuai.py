@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from recbole_attnseq.data.prepare.source import Field, Interactions, Side, Table, add
+from recbole_attnseq.data.prepare.source import Download, Field, Interactions, Side, Table, add
 
 for _name, _matrix, _words in (
     ("kuairec", "big_matrix.csv", "what 7,176 people watched"),
@@ -14,9 +14,10 @@ for _name, _matrix, _words in (
         title=f"KuaiRec: {_words}",
         page="https://kuairec.com/",
         licence="CC BY-SA 4.0",
-        size="432 MB",
+        size="",
         citation="Gao et al., KuaiRec: A Fully-observed Dataset, CIKM 2022",
         get="KuaiRec.zip",
+        download=(Download("https://zenodo.org/records/18164998/files/KuaiRec.zip"),),
         interactions=(
             Interactions(
                 table=Table(files=(_matrix,)),
@@ -69,9 +70,14 @@ add(
     title="KuaiRand: feeds of short videos with twelve kinds of feedback (1K, Pure or 27K)",
     page="https://kuairand.com/",
     licence="CC BY-SA 4.0",
-    size="",
+    size="194 MB (Pure), 4.3 GB (1K), 46 GB (27K), unpacked",
     citation="Gao et al., KuaiRand: An Unbiased Sequential Recommendation Dataset, CIKM 2022",
-    get="KuaiRand-Pure.tar.gz, KuaiRand-1K.tar.gz or KuaiRand-27K.tar.gz",
+    get="KuaiRand-Pure.tar.gz (what --download fetches), KuaiRand-1K.tar.gz or KuaiRand-27K.tar.gz",
+    download=(
+        Download(
+            "https://zenodo.org/records/10439422/files/KuaiRand-Pure.tar.gz", md5="0820331067a3784d9691136f772b35a7"
+        ),
+    ),
     interactions=(
         Interactions(
             # The random exposures (log_random_*) are an experiment within the feed, not the feed.

@@ -5,6 +5,8 @@ one part, and an impression: the articles shown, each with 1 (clicked) or 0. The
 once, in its order, before the user's first impression, one second apart, and marks it in ``behaviour``;
 articles that were shown and not clicked come out as ``shown``, which is left out by default. The test part
 has no click labels: its impressions cannot be interactions and are counted.
+
+NeMig has no times, and its lines are shuffled; a user's impressions are numbered in a row, and that is their order.
 """
 
 from __future__ import annotations
@@ -21,7 +23,7 @@ from recbole_attnseq.data.prepare.readers import read
 from recbole_attnseq.data.prepare.report import Report
 from recbole_attnseq.data.prepare.source import Batch, Field, Interactions, Side, Table, add
 from recbole_attnseq.data.prepare.sources.columns import mapped
-from recbole_attnseq.data.prepare.times import seconds
+from recbole_attnseq.data.prepare.times import numbers, seconds
 from recbole_attnseq.errors import UserError
 
 UNLABELLED = "shown in an impression without click labels"
@@ -48,11 +50,11 @@ def _rows(raw: Raw, table: Table, report: Report, timed: bool) -> Iterator[Row]:
     columns = set(table.columns or ())
     first = _first_times(members, table, columns) if timed else {}
     known: set[str] = set()
-    clock: dict[str, int] = {}
+    origin: dict[str, int] = {}
     for member in members:
         lines = Report()
         for batch in read(table, member, columns, lines):
-            when = seconds(batch["time"], _TIME)[0] if timed else np.full(len(batch["user"]), np.nan)
+            when = seconds(batch["time"], _TIME)[0] if timed else numbers(batch["impression"])
             for user, history, impression, time in zip(
                 batch["user"].to_pylist(),
                 batch["history"].to_pylist(),
@@ -66,20 +68,14 @@ def _rows(raw: Raw, table: Table, report: Report, timed: bool) -> Iterator[Row]:
                     start = first.get(user, np.nan) - len(past) if timed else 0.0
                     for step, item in enumerate(past):
                         yield user, item, _known(start + step), "history"
-                    clock[user] = len(past)
+                    origin[user] = 0 if timed else len(past)
                 for entry in impression.split():
                     item, mark, label = entry.rpartition("-")
                     if not mark or label not in ("0", "1"):
                         report.rows += 1
                         report.drop(UNLABELLED, 1, member.label)
                         continue
-                    yield (
-                        user,
-                        item,
-                        _known(time if timed else clock[user]),
-                        "click" if label == "1" else "shown",
-                    )
-                clock[user] += 1
+                    yield user, item, _known(origin[user] + time), "click" if label == "1" else "shown"
         report.rows += sum(lines.dropped.values())
         for reason, count in lines.dropped.items():
             report.drop(reason, count, lines.examples.get(reason, ""))
@@ -233,7 +229,7 @@ for _name, _words in (("nemig-en", "English"), ("nemig-de", "German")):
         licence="CC BY-NC-SA 4.0",
         size="",
         citation=("Iana et al., NeMig: A Bilingual News Collection and Knowledge Graph about Migration, INRA 2023"),
-        get=f"the folder of the {_words} data (behaviors.tsv; news.tsv on request from the owners)",
+        get=f"data/user_data/{_name[-2:]} of the owners' repository (behaviors.tsv; news.tsv on request from them)",
         interactions=(_behaviours(("impression", "user", "history", "shown"), timed=False),),
         behaviours=("history", "click"),
         side=(
@@ -268,5 +264,5 @@ for _name, _words in (("nemig-en", "English"), ("nemig-de", "German")):
                 ),
             ),
         ),
-        notes=("the owner documents no times: the order is that of the histories, then of the impressions",),
+        notes=("there are no times: the order is that of the histories, then of the impressions' numbers",),
     )

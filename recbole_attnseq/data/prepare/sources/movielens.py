@@ -184,7 +184,7 @@ add(
 
 # No checksum stands where none was confirmed, or where the owner replaces the file from time to time.
 for _name, _title, _size, _md5, _recbole in (
-    ("ml-20m", "MovieLens 20M", "190 MB", "", "ml-20m"),
+    ("ml-20m", "MovieLens 20M", "190 MB", "cd245b17a1ae2cc31bb14903e1204af3", "ml-20m"),
     ("ml-25m", "MovieLens 25M", "250 MB", "6b51fb2759a8657d3bfcbfc42b592ada", ""),
     ("ml-32m", "MovieLens 32M", "239 MB", "", ""),
     ("ml-latest", "MovieLens latest, all ratings", "about 335 MB", "", ""),

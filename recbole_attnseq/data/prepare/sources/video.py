@@ -27,7 +27,7 @@ add(
     domain="video",
     title="MicroLens: comments on short videos (50K and 100K users; larger on request)",
     page="https://github.com/westlake-repl/MicroLens",
-    licence="research use",
+    licence="no formal licence: cite the owners, spread no altered copies",
     size="",
     citation="Ni et al., A Content-Driven Micro-Video Recommendation Dataset at Scale, 2023",
     get="MicroLens-100k_pairs.csv or MicroLens-50k_pairs.csv, and MicroLens-100k_title_en.csv, in one folder",
