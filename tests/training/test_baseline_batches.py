@@ -11,7 +11,8 @@ from recbole_attnseq.training.baseline_batches import PADDING_FREE, BucketedLoad
 from recbole_attnseq.training.session import configure
 
 DROPOUT = ("dropout_prob", "hidden_dropout_prob", "attn_dropout_prob", "dropout_probs", "sess_dropout", "item_dropout")
-FEATURES = {"SASRecF", "GRU4RecF"}
+FEATURES = {"SASRecF", "GRU4RecF", "FDSA"}
+LEFT_OUT = ["LightSANs", "STAMP", "NPE", "SHAN", "NextItNet", "Caser", "HGN", "SINE", "RepeatNet"]
 
 
 def _parts(model: str, dataset: str, quiet: dict[str, Any], **settings: Any) -> tuple[Any, Any, Any]:
@@ -63,6 +64,25 @@ def test_trimming_changes_nothing(tiny: str, quiet: dict[str, Any], model: str) 
         torch.testing.assert_close(others[name], gradient, rtol=1e-3, atol=1e-6, msg=name)
 
 
+@pytest.mark.parametrize("model", LEFT_OUT)
+def test_models_left_out_would_be_trained_otherwise(tiny: str, quiet: dict[str, Any], model: str) -> None:
+    """Whoever fails here belongs on the list: the list is as long as it can be."""
+    _, train, network = _parts(model, tiny, quiet)
+    torch.manual_seed(0)
+    batch = next(iter(train))
+    torch.manual_seed(5)
+    _, gradients = _loss_and_gradients(network, batch)
+    torch.manual_seed(5)
+    try:
+        _, others = _loss_and_gradients(network, trim(batch, train._dataset))
+    except (RuntimeError, IndexError):
+        return  # its layers want the maximum length
+    largest = {
+        name: float((others[name] - g).abs().max() / g.abs().max().clamp(min=1e-6)) for name, g in gradients.items()
+    }
+    assert max(largest.values()) > 0.05, "trimming seems to leave it as it is"
+
+
 def test_each_row_once_an_epoch_in_batches_of_like_length(tiny: str, quiet: dict[str, Any]) -> None:
     _, train, _ = _parts("SASRec", tiny, quiet)
     loader = bucketed(train, "SASRec")
@@ -77,7 +97,7 @@ def test_each_row_once_an_epoch_in_batches_of_like_length(tiny: str, quiet: dict
     assert max(spread) < int(length.max() - length.min())
 
 
-@pytest.mark.parametrize("model", ["Caser", "LightSANs", "BERT4Rec", "STAMP", "BPR"])
+@pytest.mark.parametrize("model", [*LEFT_OUT, "BPR"])
 def test_other_models_keep_their_batches(tiny: str, quiet: dict[str, Any], model: str) -> None:
     assert model not in PADDING_FREE
 
