@@ -54,16 +54,22 @@ def start(url, trials, pause=0.02):
     return process
 
 
-def kill_in_a_trial(study, process):
-    """kill -9 while the process is at work on a trial; the number of that trial."""
-    for _ in range(1000):
+def wait_for_a_trial(study, process, epochs=(0, 1, 2, 3, 4, 5)):
+    """Wait until the process is at work on a trial with that many reported epochs; the number of that trial."""
+    for _ in range(3000):
         time.sleep(0.02)
         for trial in study.get_trials(deepcopy=False, states=(optuna.trial.TrialState.RUNNING,)):
             mine = trial.user_attrs.get("worker", {}).get("pid") == process.pid
-            if mine and len(trial.intermediate_values) in (1, 2):
-                kill(process)
+            if mine and len(trial.intermediate_values) in epochs:
                 return trial.number
     raise AssertionError("the worker never ran a trial")
+
+
+def kill_in_a_trial(study, process):
+    """kill -9 while the process is at work on a trial; the number of that trial."""
+    number = wait_for_a_trial(study, process, epochs=(1, 2))
+    kill(process)
+    return number
 
 
 def kill(process):

@@ -10,7 +10,16 @@ import pytest
 
 from recbole_attnseq.tuning.bookkeeping import REASON, Retry, history, is_dead, recover, tally, this_worker
 from recbole_attnseq.tuning.loop import Plan, work
-from tests.tuning.fakes import FORK, check_nothing_lost, kill, kill_in_a_trial, open_study, start, worker
+from tests.tuning.fakes import (
+    FORK,
+    check_nothing_lost,
+    kill,
+    kill_in_a_trial,
+    open_study,
+    start,
+    wait_for_a_trial,
+    worker,
+)
 
 
 # A lock that a dead worker held on a journal is broken by Optuna after half a minute.
@@ -18,11 +27,15 @@ from tests.tuning.fakes import FORK, check_nothing_lost, kill, kill_in_a_trial, 
 def test_twenty_kills_at_random_times(tmp_path, kind):
     url = f"sqlite:///{tmp_path}/study.db" if kind == "sqlite" else f"{tmp_path}/study.journal"
     chance = random.Random(7)
-    open_study(url)
+    _, study = open_study(url)
     deaths = 0
-    for _ in range(20):
+    for number in range(20):
         process = start(url, 1000)
-        time.sleep(chance.uniform(0.02, 0.45))
+        # A trial takes a tenth of a second: half of the kills fall into a start, half into or between trials. Waiting
+        # for the first one to begin makes this so on a slow machine, too.
+        if number % 2:
+            wait_for_a_trial(study, process)
+        time.sleep(chance.uniform(0.0, 0.3))
         deaths += process.is_alive()
         kill(process)
     assert deaths == 20
