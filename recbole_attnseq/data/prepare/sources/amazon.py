@@ -7,8 +7,10 @@ unit of the time (2023: milliseconds), metadata as Python literals (2014) or JSO
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
+from typing import Any
 
-from recbole_attnseq.data.prepare.source import Field, Interactions, Side, Table, add
+from recbole_attnseq.data.prepare.source import Batch, Field, Interactions, Side, Table, add
 from recbole_attnseq.data.prepare.sources.columns import text_map
 
 _LICENCE = "no formal licence; for research, cite the owners"
@@ -27,151 +29,140 @@ def dollars(text: str) -> str | None:
     return match.group(1).replace(",", "") if match else None
 
 
-def _reviews_2014(category: str) -> tuple[Interactions, ...]:
-    return (
-        Interactions(
-            table=Table(files=(f"reviews_{category}_5.json", f"reviews_{category}.json"), format="jsonl", first=True),
-            user="reviewerID",
-            item="asin",
-            time="unixReviewTime",
-            fields=(Field("rating:float", "overall"),),
-        ),
-        Interactions(
-            table=Table(files=(f"ratings_{category}.csv",), columns=("user", "item", "rating", "time")),
-            user="user",
-            item="item",
-            time="time",
-            fields=(Field("rating:float"),),
-        ),
+def _rated(
+    pattern: str | tuple[str, ...],
+    user: str,
+    item: str,
+    time: str,
+    *fields: Field,
+    rating: str = "",
+    unit: str = "s",
+    **table: Any,
+) -> Interactions:
+    """Reviews as interactions; ``table`` says how their file is written."""
+    files = (pattern,) if isinstance(pattern, str) else pattern
+    return Interactions(
+        table=Table(files=files, **table),
+        user=user,
+        item=item,
+        time=time,
+        unit=unit,
+        fields=(Field("rating:float", rating), *fields),
     )
 
 
-def _meta_2014(category: str) -> Side:
+def _described(pattern: str, key: str, *fields: Field, compute: Callable[[Batch], Batch] | None = None) -> Side:
+    """A release's metadata: title, the release's own fields, and the price."""
     return Side(
         kind="item",
-        table=Table(files=(f"meta_{category}.json",), format="jsonl", optional=True),
-        key="asin",
-        fields=(
-            Field("title:token_seq"),
-            Field("categories:token_seq", split="json"),
-            Field("brand:token"),
-            Field("price:float"),
-        ),
+        table=Table(files=(pattern,), format="jsonl", optional=True, compute=compute),
+        key=key,
+        fields=(Field("title:token_seq"), *fields, Field("price:float")),
     )
 
 
-def _release_2014(name: str, domain: str, title: str, category: str, size: str, recbole: str = "") -> None:
-    shown = category if category != "*" else "CATEGORY"
+def _release(name: str, title: str, page: str, cite: str, get: str, *, domain: str = "e-commerce", **more: Any) -> None:
+    """One data set of a release: its reviews or, as an alternative, its ratings alone, and its metadata."""
     add(
         name=name,
         domain=domain,
         title=title,
-        page=_PAGE_2014,
+        page=page,
         licence=_LICENCE,
-        size=size,
-        citation=_CITE_2014,
-        get=(
-            f"reviews_{shown}_5.json.gz (5-core) or ratings_{shown}.csv, and meta_{shown}.json.gz for "
-            "item fields, in one folder"
-        ),
-        interactions=_reviews_2014(category),
+        citation=cite,
+        get=f"{get}, in one folder",
         alternatives=True,
-        side=(_meta_2014(category),),
         duplicates=True,
-        recbole=recbole,
+        **more,
     )
 
 
-_release_2014("amazon-2014", "e-commerce", "Amazon reviews 2014, any category", "*", "differs by category")
-_release_2014("amazon-beauty", "e-commerce", "Amazon reviews 2014, Beauty", "Beauty", "", "amazon-beauty")
-_release_2014(
-    "amazon-video-games", "video", "Amazon reviews 2014, Video Games", "Video_Games", "", "amazon-video-games"
-)
+_DOLLARS = text_map("price", dollars)
+_CATEGORIES = Field("categories:token_seq", split="json")
 
-add(
-    name="amazon-2018",
-    domain="e-commerce",
-    title="Amazon reviews 2018, any category",
-    page=_PAGE_2018,
-    licence=_LICENCE,
+# The data sets of 2014 by the owner's name of the category, "*" for any.
+for _name, _domain, _title, _category, _size, _recbole in (
+    ("amazon-2014", "e-commerce", "any category", "*", "differs by category", ""),
+    ("amazon-beauty", "e-commerce", "Beauty", "Beauty", "", "amazon-beauty"),
+    ("amazon-video-games", "video", "Video Games", "Video_Games", "", "amazon-video-games"),
+):
+    _shown = _category.replace("*", "CATEGORY")
+    _release(
+        _name,
+        f"Amazon reviews 2014, {_title}",
+        _PAGE_2014,
+        _CITE_2014,
+        f"reviews_{_shown}_5.json.gz (5-core) or ratings_{_shown}.csv, and meta_{_shown}.json.gz for item fields",
+        domain=_domain,
+        size=_size,
+        interactions=(
+            _rated(
+                (f"reviews_{_category}_5.json", f"reviews_{_category}.json"),
+                *("reviewerID", "asin", "unixReviewTime"),
+                rating="overall",
+                format="jsonl",
+                first=True,
+            ),
+            _rated(f"ratings_{_category}.csv", "user", "item", "time", columns=("user", "item", "rating", "time")),
+        ),
+        side=(_described(f"meta_{_category}.json", "asin", _CATEGORIES, Field("brand:token")),),
+        recbole=_recbole,
+    )
+
+_release(
+    "amazon-2018",
+    "Amazon reviews 2018, any category",
+    _PAGE_2018,
+    _CITE_2018,
+    "CATEGORY_5.json.gz (5-core), CATEGORY.json.gz or CATEGORY.csv, and meta_CATEGORY.json.gz",
     size="differs by category",
-    citation=_CITE_2018,
-    get=("CATEGORY_5.json.gz (5-core), CATEGORY.json.gz or CATEGORY.csv, and meta_CATEGORY.json.gz, in one folder"),
     interactions=(
-        Interactions(
-            table=Table(files=("[!m]*.json",), format="jsonl"),
-            user="reviewerID",
-            item="asin",
-            time="unixReviewTime",
-            fields=(Field("rating:float", "overall"), Field("verified:token")),
+        _rated(
+            "[!m]*.json",
+            *("reviewerID", "asin", "unixReviewTime"),
+            Field("verified:token"),
+            rating="overall",
+            format="jsonl",
         ),
         # The ratings-only files of 2018 begin with the item, those of 2014 with the user.
-        Interactions(
-            table=Table(files=("[!m]*.csv",), columns=("item", "user", "rating", "time")),
-            user="user",
-            item="item",
-            time="time",
-            fields=(Field("rating:float"),),
-        ),
+        _rated("[!m]*.csv", "user", "item", "time", columns=("item", "user", "rating", "time")),
     ),
-    alternatives=True,
     side=(
-        Side(
-            kind="item",
-            table=Table(files=("meta_*.json",), format="jsonl", optional=True, compute=text_map("price", dollars)),
-            key="asin",
-            fields=(
-                Field("title:token_seq"),
-                Field("categories:token_seq", "category", split="json"),
-                Field("brand:token"),
-                Field("price:float"),
-            ),
+        _described(
+            "meta_*.json",
+            "asin",
+            Field("categories:token_seq", "category", split="json"),
+            Field("brand:token"),
+            compute=_DOLLARS,
         ),
     ),
-    duplicates=True,
 )
 
-add(
-    name="amazon-2023",
-    domain="e-commerce",
-    title="Amazon reviews 2023, any category",
-    page=_PAGE_2023,
-    licence=_LICENCE,
+_release(
+    "amazon-2023",
+    "Amazon reviews 2023, any category",
+    _PAGE_2023,
+    _CITE_2023,
+    "CATEGORY.jsonl.gz (reviews) or CATEGORY.csv (ratings only), and meta_CATEGORY.jsonl.gz",
     size="differs by category",
-    citation=_CITE_2023,
-    get=("CATEGORY.jsonl.gz (reviews) or CATEGORY.csv (ratings only), and meta_CATEGORY.jsonl.gz, in one folder"),
     interactions=(
-        Interactions(
-            table=Table(files=("[!m]*.jsonl",), format="jsonl"),
-            user="user_id",
-            item="parent_asin",
-            time="timestamp",
+        _rated(
+            "[!m]*.jsonl",
+            *("user_id", "parent_asin", "timestamp"),
+            Field("verified:token", "verified_purchase"),
             unit="ms",
-            fields=(Field("rating:float"), Field("verified:token", "verified_purchase")),
+            format="jsonl",
         ),
-        Interactions(
-            table=Table(files=("[!m]*.csv",)),
-            user="user_id",
-            item="parent_asin",
-            time="timestamp",
-            unit="ms",
-            fields=(Field("rating:float"),),
-        ),
+        _rated("[!m]*.csv", "user_id", "parent_asin", "timestamp", unit="ms"),
     ),
-    alternatives=True,
     side=(
-        Side(
-            kind="item",
-            table=Table(files=("meta_*.jsonl",), format="jsonl", optional=True, compute=text_map("price", dollars)),
-            key="parent_asin",
-            fields=(
-                Field("title:token_seq"),
-                Field("main_category:token"),
-                Field("categories:token_seq", split="json"),
-                Field("brand:token", "store"),
-                Field("price:float"),
-            ),
+        _described(
+            "meta_*.jsonl",
+            "parent_asin",
+            Field("main_category:token"),
+            _CATEGORIES,
+            Field("brand:token", "store"),
+            compute=_DOLLARS,
         ),
     ),
-    duplicates=True,
 )

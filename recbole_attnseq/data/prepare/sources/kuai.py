@@ -4,6 +4,22 @@ from __future__ import annotations
 
 from recbole_attnseq.data.prepare.source import Download, Field, Interactions, Side, Table, add
 
+
+def _people(pattern: str) -> Side:
+    """What both logs say of their users, in files of one form."""
+    return Side(
+        kind="user",
+        table=Table(files=(pattern,), optional=True),
+        key="user_id",
+        fields=(
+            Field("user_active_degree:token"),
+            Field("is_video_author:token"),
+            Field("follow_user_num_range:token"),
+            Field("register_days_range:token"),
+        ),
+    )
+
+
 for _name, _matrix, _words in (
     ("kuairec", "big_matrix.csv", "what 7,176 people watched"),
     ("kuairec-small", "small_matrix.csv", "the almost fully observed part"),
@@ -40,17 +56,7 @@ for _name, _matrix, _words in (
                 key="video_id",
                 fields=(Field("categories:token_seq", "feat", split="json"),),
             ),
-            Side(
-                kind="user",
-                table=Table(files=("user_features.csv",), optional=True),
-                key="user_id",
-                fields=(
-                    Field("user_active_degree:token"),
-                    Field("is_video_author:token"),
-                    Field("follow_user_num_range:token"),
-                    Field("register_days_range:token"),
-                ),
-            ),
+            _people("user_features.csv"),
         ),
     )
 
@@ -104,16 +110,6 @@ add(
                 Field("tags:token_seq", "tag", split=","),
             ),
         ),
-        Side(
-            kind="user",
-            table=Table(files=("user_features_*.csv",), optional=True),
-            key="user_id",
-            fields=(
-                Field("user_active_degree:token"),
-                Field("is_video_author:token"),
-                Field("follow_user_num_range:token"),
-                Field("register_days_range:token"),
-            ),
-        ),
+        _people("user_features_*.csv"),
     ),
 )

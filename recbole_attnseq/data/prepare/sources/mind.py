@@ -21,7 +21,7 @@ import pyarrow as pa
 from recbole_attnseq.data.prepare.archive import Member, Raw
 from recbole_attnseq.data.prepare.readers import read
 from recbole_attnseq.data.prepare.report import Report
-from recbole_attnseq.data.prepare.source import Batch, Field, Interactions, Side, Table, add
+from recbole_attnseq.data.prepare.source import Batch, Download, Field, Interactions, Side, Table, add
 from recbole_attnseq.data.prepare.sources.columns import mapped
 from recbole_attnseq.data.prepare.times import numbers, seconds
 from recbole_attnseq.errors import UserError
@@ -168,35 +168,26 @@ def vectors(raw: Raw, items: set[str], folder: Path, stem: str) -> list[str]:
     return [f"{stem}.ent"]
 
 
-_NEWS = Side(
-    kind="item",
-    table=Table(
-        files=("news.tsv",),
-        columns=(
-            "id",
-            "category",
-            "subcategory",
-            "title",
-            "abstract",
-            "address",
-            "title_entities",
-            "abstract_entities",
+def _news(columns: tuple[str, ...], *fields: str) -> Side:
+    """``news.tsv``: its columns, and the fields to take besides the entities of the title."""
+    return Side(
+        kind="item",
+        table=Table(
+            files=("news.tsv",),
+            columns=columns,
+            separator="\t",
+            quoted=False,
+            compute=_entities,
+            needs=("title_entities",),
+            optional=True,
         ),
-        separator="\t",
-        quoted=False,
-        compute=_entities,
-        needs=("title_entities",),
-        optional=True,
-    ),
-    key="id",
-    fields=(
-        Field("category:token"),
-        Field("subcategory:token"),
-        Field("title:token_seq"),
-        Field("abstract:token_seq"),
-        Field("entities:token_seq", split="|"),
-    ),
-)
+        key="id",
+        fields=(*(Field(field) for field in fields), Field("entities:token_seq", split="|")),
+    )
+
+
+_LINKS = ("title_entities", "abstract_entities")
+_TEXTS = ("title:token_seq", "abstract:token_seq")
 _HISTORY = "history entries have no times: they stand one second apart before the user's first impression"
 
 for _name, _words, _size in (
@@ -215,12 +206,22 @@ for _name, _words, _size in (
         get=f"MIND{_name[5:]}_train.zip and MIND{_name[5:]}_dev.zip, in one folder, packed or not",
         interactions=(_behaviours(("impression", "user", "time", "history", "shown"), timed=True),),
         behaviours=("history", "click"),
-        side=(_NEWS,),
+        side=(
+            _news(
+                ("id", "category", "subcategory", "title", "abstract", "address", *_LINKS),
+                *("category:token", "subcategory:token", *_TEXTS),
+            ),
+        ),
         extra=vectors,
         notes=(_HISTORY,),
     )
 
-for _name, _words in (("nemig-en", "English"), ("nemig-de", "German")):
+_NEMIG = "https://raw.githubusercontent.com/andreeaiana/nemig/main/data/user_data/"
+
+for _name, _words, _sha256 in (
+    ("nemig-en", "English", "0e8efcd9a70de6e5a206a8028460ebed76e9b41baf4cafb015adc12e7f89cca9"),
+    ("nemig-de", "German", "d0582d8fb7b00237ab93ca9858e2f929020733f8dd53ac76c3aff5b4f8bbe87b"),
+):
     add(
         name=_name,
         domain="news",
@@ -230,38 +231,13 @@ for _name, _words in (("nemig-en", "English"), ("nemig-de", "German")):
         size="",
         citation=("Iana et al., NeMig: A Bilingual News Collection and Knowledge Graph about Migration, INRA 2023"),
         get=f"data/user_data/{_name[-2:]} of the owners' repository (behaviors.tsv; news.tsv on request from them)",
+        download=(Download(f"{_NEMIG}{_name[-2:]}/behaviors.tsv", sha256=_sha256),),
         interactions=(_behaviours(("impression", "user", "history", "shown"), timed=False),),
         behaviours=("history", "click"),
         side=(
-            Side(
-                kind="item",
-                table=Table(
-                    files=("news.tsv",),
-                    columns=(
-                        "id",
-                        "title",
-                        "abstract",
-                        "title_entities",
-                        "abstract_entities",
-                        "category",
-                        "sentiment",
-                        "leaning",
-                    ),
-                    separator="\t",
-                    quoted=False,
-                    compute=_entities,
-                    needs=("title_entities",),
-                    optional=True,
-                ),
-                key="id",
-                fields=(
-                    Field("title:token_seq"),
-                    Field("abstract:token_seq"),
-                    Field("category:token"),
-                    Field("sentiment:token"),
-                    Field("leaning:token"),
-                    Field("entities:token_seq", split="|"),
-                ),
+            _news(
+                ("id", "title", "abstract", *_LINKS, "category", "sentiment", "leaning"),
+                *(*_TEXTS, "category:token", "sentiment:token", "leaning:token"),
             ),
         ),
         notes=("there are no times: the order is that of the histories, then of the impressions' numbers",),

@@ -6,6 +6,7 @@ Three notations: tab-separated without header (100K), ``::`` and Latin-1 (1M), C
 from __future__ import annotations
 
 import re
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -65,120 +66,80 @@ _MOVIE_FIELDS = (
     Field("genre:token_seq", "genres", split="|"),
 )
 
-add(
-    name="ml-100k",
-    domain="video",
-    title="MovieLens 100K",
-    page=_PAGE + "100k/",
-    licence=_LICENCE,
-    size="5 MB",
-    citation=_CITE,
-    get="ml-100k.zip",
-    interactions=(
-        Interactions(
-            table=Table(files=("u.data",), columns=("user", "item", "rating", "time"), separator="\t", quoted=False),
-            user="user",
-            item="item",
-            time="time",
-            fields=(Field("rating:float"),),
-        ),
-    ),
-    side=(
-        Side(
-            kind="item",
-            table=Table(
-                files=("u.item",),
-                columns=("item", "title", "released", "video_released", "address", *_GENRES),
-                separator="|",
-                quoted=False,
-                encoding="latin-1",
-                compute=_flags,
-                needs=_GENRES,
-                optional=True,
-            ),
-            key="item",
-            fields=_MOVIE_FIELDS,
-        ),
-        Side(
-            kind="user",
-            table=Table(
-                files=("u.user",),
-                columns=("user", "age", "gender", "occupation", "zip_code"),
-                separator="|",
-                quoted=False,
-                optional=True,
-            ),
-            key="user",
-            fields=(
-                Field("age:token"),
-                Field("gender:token"),
-                Field("occupation:token"),
-                Field("zip_code:token"),
-            ),
-        ),
-    ),
-    download=(Download(_FILES + "ml-100k.zip", md5="0e33842e24a9c977be4e0107933c0723"),),
-    recbole="ml-100k",
-)
 
-add(
-    name="ml-1m",
-    domain="video",
-    title="MovieLens 1M",
-    page=_PAGE + "1m/",
-    licence=_LICENCE,
-    size="6 MB",
-    citation=_CITE,
-    get="ml-1m.zip",
-    interactions=(
-        Interactions(
-            table=Table(
-                files=("ratings.dat",),
-                columns=("user", "item", "rating", "time"),
-                separator="::",
-                quoted=False,
-            ),
-            user="user",
-            item="item",
-            time="time",
-            fields=(Field("rating:float"),),
-        ),
+def _release(
+    name: str,
+    title: str,
+    size: str,
+    md5: str,
+    ratings: Table,
+    movies: Table,
+    people: Table | None = None,
+    *,
+    names: tuple[str, str, str] = ("user", "item", "time"),
+    page: str = "",
+    files: str = "",
+    recbole: str = "",
+) -> None:
+    """One edition: its ratings, its films and, in the old ones, its people.
+
+    Args:
+        names: the columns of user, item and time.
+        page: the end of the owner's page; the name without ``ml-`` where empty.
+        files: what of the archive is read, for people who fetch it by hand.
+        recbole: RecBole's name for it.
+    """
+    user, item, time = names
+    side = [Side(kind="item", table=movies, key=item, fields=_MOVIE_FIELDS)]
+    if people is not None:
+        fields = tuple(Field(f"{field}:token") for field in ("age", "gender", "occupation", "zip_code"))
+        side.append(Side(kind="user", table=people, key=user, fields=fields))
+    add(
+        name=name,
+        domain="video",
+        title=title,
+        page=f"{_PAGE}{page or name[3:]}/",
+        licence=_LICENCE,
+        size=size,
+        citation=_CITE,
+        get=f"{name}.zip{files}",
+        interactions=(Interactions(table=ratings, user=user, item=item, time=time, fields=(Field("rating:float"),)),),
+        side=tuple(side),
+        download=(Download(f"{_FILES}{name}.zip", md5=md5),),
+        recbole=recbole,
+    )
+
+
+def _old(file: str, separator: str, *columns: str, **more: Any) -> Table:
+    """A table of the first editions: no header, no quotes."""
+    return Table(files=(file,), columns=columns, separator=separator, quoted=False, **more)
+
+
+_RATING = ("user", "item", "rating", "time")
+# The titles hold accents as single bytes, which are no UTF-8.
+_BYTES: dict[str, Any] = {"encoding": "latin-1", "optional": True}
+
+_release(
+    "ml-100k",
+    "MovieLens 100K",
+    "5 MB",
+    "0e33842e24a9c977be4e0107933c0723",
+    _old("u.data", "\t", *_RATING),
+    _old(
+        "u.item", "|", "item", "title", "released", "video_released", "address", *_GENRES,
+        compute=_flags, needs=_GENRES, **_BYTES,
     ),
-    side=(
-        Side(
-            kind="item",
-            table=Table(
-                files=("movies.dat",),
-                columns=("item", "title", "genres"),
-                separator="::",
-                quoted=False,
-                # The titles hold accents as single bytes, which are no UTF-8.
-                encoding="latin-1",
-                compute=_titles,
-                optional=True,
-            ),
-            key="item",
-            fields=_MOVIE_FIELDS,
-        ),
-        Side(
-            kind="user",
-            table=Table(
-                files=("users.dat",),
-                columns=("user", "gender", "age", "occupation", "zip_code"),
-                separator="::",
-                quoted=False,
-                optional=True,
-            ),
-            key="user",
-            fields=(
-                Field("age:token"),
-                Field("gender:token"),
-                Field("occupation:token"),
-                Field("zip_code:token"),
-            ),
-        ),
-    ),
-    download=(Download(_FILES + "ml-1m.zip", md5="c4d9eecfca2ab87c1945afe126590906"),),
+    _old("u.user", "|", "user", "age", "gender", "occupation", "zip_code", optional=True),
+    recbole="ml-100k",
+)  # fmt: skip
+_release(
+    "ml-1m",
+    "MovieLens 1M",
+    "6 MB",
+    "c4d9eecfca2ab87c1945afe126590906",
+    _old("ratings.dat", "::", *_RATING),
+    _old("movies.dat", "::", "item", "title", "genres", compute=_titles, **_BYTES),
+    _old("users.dat", "::", "user", "gender", "age", "occupation", "zip_code", optional=True),
     recbole="ml-1m",
 )
 
@@ -190,32 +151,15 @@ for _name, _title, _size, _md5, _recbole in (
     ("ml-latest", "MovieLens latest, all ratings", "about 335 MB", "", ""),
     ("ml-latest-small", "MovieLens latest, small", "1 MB", "", ""),
 ):
-    add(
-        name=_name,
-        domain="video",
-        title=_title,
-        page=_PAGE + ("latest/" if "latest" in _name else f"{_name[3:]}/"),
-        licence=_LICENCE,
-        size=_size,
-        citation=_CITE,
-        get=f"{_name}.zip (ratings.csv, movies.csv)",
-        interactions=(
-            Interactions(
-                table=Table(files=("ratings.csv",)),
-                user="userId",
-                item="movieId",
-                time="timestamp",
-                fields=(Field("rating:float"),),
-            ),
-        ),
-        side=(
-            Side(
-                kind="item",
-                table=Table(files=("movies.csv",), compute=_titles, optional=True),
-                key="movieId",
-                fields=_MOVIE_FIELDS,
-            ),
-        ),
-        download=(Download(f"{_FILES}{_name}.zip", md5=_md5),),
+    _release(
+        _name,
+        _title,
+        _size,
+        _md5,
+        Table(files=("ratings.csv",)),
+        Table(files=("movies.csv",), compute=_titles, optional=True),
+        names=("userId", "movieId", "timestamp"),
+        page="latest" if "latest" in _name else "",
+        files=" (ratings.csv, movies.csv)",
         recbole=_recbole,
     )
