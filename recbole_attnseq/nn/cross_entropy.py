@@ -11,7 +11,7 @@ from torch import Tensor
 # Rows of logits at a time. Small enough for a chunk to stay in a core's cache between the passes over it.
 CACHED_ELEMENTS = 1 << 20
 # Rows are filled up to a multiple of this: a CPU's kernels are generated for the shapes they meet.
-ROW_QUANTUM = 128
+ROW_QUANTUM = 64
 # A probability below this may have lost digits, or all of them, on its way through exp.
 SMALLEST_PROBABILITY = 1e-30
 

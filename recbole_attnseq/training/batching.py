@@ -10,7 +10,7 @@ from recbole_attnseq.data.store import CONTEXTS, SequenceStore
 from recbole_attnseq.errors import UserError
 from recbole_attnseq.nn.network import Network
 
-TOKEN_QUANTUM = 256  # an eighth of the default batch: at most that much is idle, about six per cent on average
+QUANTA = 8  # batches are filled up to eighths of their size: about six per cent is idle on average, in few shapes
 KINDS = ("auto", "windows", "prefixes")
 
 
@@ -74,7 +74,7 @@ def cut(config: Any, network: Network, store: SequenceStore) -> SequenceBatches:
         stride=stride,
         bucket=prefixes or not banded,
         seed=config["seed"],
-        round_to=TOKEN_QUANTUM if banded and not prefixes else 1,
+        round_to=max(1, (config["train_batch_tokens"] or size) // QUANTA) if banded and not prefixes else 1,
         context=context,
         tokens=config["train_batch_tokens"],
     )
