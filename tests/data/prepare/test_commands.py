@@ -59,6 +59,26 @@ def test_prepare_by_name_prints_the_table(here: Path, capsys: pytest.CaptureFixt
     }
 
 
+def test_sessions_from_gaps_in_time(here: Path) -> None:
+    """For any table, and for a data set by name; more than the gap begins a session, the gap itself does not."""
+    rows = ("u,b,100", "v,a,50", "u,a,0", "u,c,1100", "u,d,2101")
+    write(here, log__csv=text("who,what,at", *rows))
+    words = "generic --raw log.csv --user who --item what --time at --out out/log --session-gap 1000"
+    _prepare(*words.split())
+    assert (here / "out/log/log.inter").read_text().splitlines() == [
+        "user_id:token\titem_id:token\ttimestamp:float\tsession_id:token",
+        "u\ta\t0\t1",
+        "u\tb\t100\t1",
+        "u\tc\t1100\t1",
+        "u\td\t2101\t2",
+        "v\ta\t50\t3",
+    ]
+    assert command.read_record(here / "out/log")["options"]["session_gap"] == 1000  # type: ignore[index]
+    _prepare("ml-100k", "--raw", "ml-100k.zip", "--session-gap", "0.5")
+    content = (here / "datasets/ml-100k/ml-100k.inter").read_text().splitlines()
+    assert [line.split("\t")[-1] for line in content] == ["session_id:token", "1", "2", "3"]
+
+
 def test_prepare_for_recboles_own_path(here: Path) -> None:
     _prepare("ml-100k", "--raw", "ml-100k.zip", "--recbole")
     assert (here / "dataset/ml-100k/ml-100k.inter").exists()

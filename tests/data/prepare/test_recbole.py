@@ -85,3 +85,20 @@ def test_recbole_takes_the_configuration(name: str, tmp_path: Path) -> None:
     assert config["valid_metric"] == "NDCG@10"
     assert config["MAX_ITEM_LIST_LENGTH"] >= 20
     assert config["load_col"]["inter"] == ["user_id", "item_id", "timestamp"]
+
+
+def test_sessions_in_the_place_of_users(tmp_path: Path) -> None:
+    """As the pages say: sessions from a gap are sequences of their own for RecBole, and its filter counts them."""
+    rows = [f"u{u},i{(u + t) % 7},{u * 10 + t * 100 + 5000 * (t // 4)}" for u in range(6) for t in range(10)]
+    prepared = prepare_files(
+        Raw(write(tmp_path / "raw", x__csv=text("u,i,t", *rows)) / "x.csv"), tmp_path / "mine",
+        user="u", item="i", time="t", options=Options(session_gap=1000),
+    )  # fmt: skip
+    settings = {
+        "data_path": str(tmp_path), "USER_ID_FIELD": "session_id", "user_inter_num_interval": "[3,inf)",
+        "load_col": {"inter": ["session_id", "item_id", "timestamp"]}, "train_neg_sample_args": None,
+    }  # fmt: skip
+    dataset = create_dataset(Config(model="SASRec", dataset="mine", config_dict=settings))
+    # Sessions of four, four and two interactions a user; the short one goes.
+    assert prepared.summary.interactions == 60
+    assert (dataset.user_num - 1, dataset.inter_num) == (12, 48)
