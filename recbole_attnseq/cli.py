@@ -26,6 +26,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
         "recbole_attnseq.leaderboard.command",
         "run what a leaderboard lacks, and write its report",
     ),
+    "compare": ("recbole_attnseq.leaderboard.compare_command", "set two run records side by side, with a test"),
     "tune": ("recbole_attnseq.tuning.command", "search hyper-parameters with Optuna"),
 }
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 from collections.abc import Mapping
 from typing import Any
 
@@ -75,7 +76,11 @@ def record(args: argparse.Namespace, files: list[str], settings: dict[str, Any])
     session = train(config, fast_batches=args.fast_batches, compiled=args.compiled)
     print_scores("valid", session.valid_result)
     print_scores("test", session.test_result)
-    notes = {"fast_batches": args.fast_batches, "compiled": args.compiled}
+    notes = {
+        "fast_batches": args.fast_batches,
+        "compiled": args.compiled,
+        "allocator": os.environ.get("GLIBC_TUNABLES", ""),
+    }
     print(f"split hash: {config['split_hash']}")
     facts_of(session.train, session.valid, session.test).save(args.record)
     print(f"record: {make_record(session, given, notes, args.row).save(args.record)}")

@@ -55,13 +55,24 @@ def _table(table: Mapping[str, Any]) -> str:
     if table["published"]:
         parts.append("Reported by others on these data with this protocol, not measured here:\n")
         parts.append(_published(table["published"]))
-    empty = [(row["name"], seed, why) for row in table["rows"] for seed, why in row["empty"]]
-    if empty:
-        parts.append(f"Empty cells, {len(empty)}:\n")
-        parts.append("\n".join(f"- {name}, seed {seed}: {why}" for name, seed, why in empty) + "\n")
+    parts += _empty(table["rows"])
     if table["notes"]:
         parts.append("\n".join(f"- {note}" for note in table["notes"]) + "\n")
     return "\n".join(parts)
+
+
+def _empty(rows: Sequence[Mapping[str, Any]]) -> list[str]:
+    """The cells without a result, together where they have one reason."""
+    reasons: dict[str, dict[str, list[str]]] = {}
+    for row in rows:
+        for seed, why in row["empty"]:
+            reasons.setdefault(why, {}).setdefault(row["name"], []).append(str(seed))
+    lines = [
+        f"- {why}: " + ", ".join(f"{name} ({' '.join(seeds)})" for name, seeds in names.items())
+        for why, names in reasons.items()
+    ]
+    count = sum(len(row["empty"]) for row in rows)
+    return [f"Empty cells (row and seeds), {count}:\n", "\n".join(lines) + "\n"] if lines else []
 
 
 def _about(table: Mapping[str, Any]) -> str:

@@ -58,7 +58,6 @@ def run_cell(cell: Cell, places: Places, lock: IO[str] | None = None) -> str | N
     command = [
         *_attnseq("run", cell.row, cell.files, places),
         f"--seed={cell.seed}", f"--record={places.runs.resolve()}", f"--row={cell.row.name}", "--fast_batches",
-        f"--checkpoint_dir={places.scratch.resolve() / 'saved'}",
     ]  # fmt: skip
     started = time.monotonic()
     reason = _run(command, log_path(cell, places), cell.row.time_limit, places, lock)
@@ -119,7 +118,7 @@ def _run(command: list[str], log: Path, limit: float | None, places: Places, loc
         "PYTHONPATH": os.pathsep.join(filter(None, [package, os.environ.get("PYTHONPATH")])),
         "GLIBC_TUNABLES": os.environ.get("GLIBC_TUNABLES", ALLOCATOR),
     }
-    # RecBole writes log/ and log_tensorboard/ where it stands.
+    # RecBole writes log/, saved/ and log_tensorboard/ where it stands.
     with tempfile.TemporaryDirectory(dir=places.scratch) as folder, log.open("w", encoding="utf-8") as output:
         child = subprocess.Popen(
             command,
@@ -206,6 +205,8 @@ def claimed(cell: Cell, places: Places) -> Iterator[IO[str] | None]:
         except BlockingIOError:
             yield None
             return
-        yield file
-        # Removed while held: whoever opened the same file in between still sees a finished record.
-        (folder / cell.name).unlink(missing_ok=True)
+        try:
+            yield file
+        finally:
+            # Removed while held: whoever has opened the same file meanwhile looks for a record before it runs.
+            (folder / cell.name).unlink(missing_ok=True)

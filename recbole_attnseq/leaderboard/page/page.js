@@ -53,14 +53,15 @@ function columnsOf(table) {
   }
   const tested = table.compared.find((name) => name === at("ndcg")) || table.compared[0];
   const versus = (row) => row.versus[tested];
-  return [...["ndcg", "recall", "mrr", "hit", "precision", "f1"].map(metric),
+  return [...["ndcg", "recall"].map(metric),
     { key: "versus", label: `against the best other (${shown(tested)})`, text: (row) => {
       const found = versus(row);
       if (!found) return "only row";
       return `${signed(found.difference)} [${signed(found.low)}, ${signed(found.high)}] ${found.other}${found.significant ? "" : " ≈"}`;
     }, value: (row) => (versus(row) ? versus(row).difference : null) },
     { key: "p", label: "p", value: (row) => (versus(row) ? versus(row).holm : null),
-      text: (row) => (versus(row) ? four(versus(row).holm) : "") }];
+      text: (row) => (versus(row) ? four(versus(row).holm) : "") },
+    ...["mrr", "hit", "precision", "f1"].map(metric)];
 }
 
 function recordsCell(row) {
@@ -121,7 +122,9 @@ function plainTable(head, rows, label) {
 
 /* ---- charts ---- */
 
-const W = 480, H = 300, LEFT = 52, RIGHT = 14, TOP = 12, BOTTOM = 40;
+// A phone gets a narrower drawing, not a smaller one: its letters stay readable.
+const W = window.matchMedia("(max-width: 40rem)").matches ? 360 : 480;
+const H = 300, LEFT = 52, RIGHT = 14, TOP = 12, BOTTOM = 40;
 
 function ticks(low, high, count = 5) {
   const step0 = (high - low) / count || 1;
@@ -189,8 +192,8 @@ function timePlot(table, metric) {
     const dot = draw("circle", { cx: px, cy: py, r: 5, tabindex: "0", role: "img", "aria-label": text }, draw("title", {}, text));
     dot.style.fill = colour(point.index);
     const left = px > W * 0.66;
-    const box = { x: left ? px - 8 - point.row.name.length * 6 : px + 8, y: py, w: point.row.name.length * 6 };
-    const free = taken.every((other) => Math.abs(other.y - box.y) > 11 || other.x + other.w < box.x || box.x + box.w < other.x);
+    const box = { x: left ? px - 8 - point.row.name.length * 7 : px + 8, y: py, w: point.row.name.length * 7 };
+    const free = taken.every((other) => Math.abs(other.y - box.y) > 13 || other.x + other.w < box.x || box.x + box.w < other.x);
     const group = draw("g", { "data-mark": point.row.name }, dot);
     if (free) {
       taken.push(box);

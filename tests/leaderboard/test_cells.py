@@ -1,0 +1,138 @@
+"""The state of a cell: done, stale, failed, in conflict; and records that must never count."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from pathlib import Path
+
+import pytest
+
+from recbole_attnseq.leaderboard.board import Board, read_board
+from recbole_attnseq.leaderboard.cells import Cell, State, cells_of, read_inventory, state_of, write_failure
+from recbole_attnseq.leaderboard.estimates import duration, seconds_for
+from recbole_attnseq.leaderboard.runner import Places, reason_of
+from recbole_attnseq.leaderboard.schedule import Queue
+from tests.leaderboard.fakes import SPLIT, fake_facts, fake_record, ranks, write_board
+
+RUNS = Path("results/runs")
+MODELS = {"Pop": {"seeds": [1, 2]}, "SASRec": {"settings": {"train_neg_sample_args": None}}}
+
+
+@pytest.fixture
+def board(workdir: Path) -> Board:
+    return read_board(write_board(workdir / "boards", MODELS))
+
+
+def _cells(board: Board) -> list[Cell]:
+    return cells_of(board, Path("results/studies"))
+
+
+def _state(cell: Cell, split: str | None = SPLIT) -> State:
+    return state_of(cell, read_inventory(RUNS, ["tiny"]), RUNS, split)
+
+
+def test_missing_then_done(board: Board) -> None:
+    cell, other, *_ = _cells(board)
+    assert _state(cell).word == "missing"
+    path = fake_record(cell, ranks(1, 0.1)).save(RUNS)
+    assert (_state(cell).word, _state(cell).path) == ("done", path)
+    assert _state(other).word == "missing"
+
+
+def test_another_configuration_is_stale_and_says_in_what(board: Board) -> None:
+    *_, before = [cell for cell in _cells(board) if cell.row.name == "SASRec"]
+    fake_record(before, ranks(1, 0.1)).save(RUNS)
+    changed = {**MODELS, "SASRec": {"settings": {"train_neg_sample_args": None, "n_layers": 1}}}
+    (cell,) = [c for c in _cells(read_board(write_board(Path("boards"), changed))) if c.row.name == "SASRec"]
+    state = _state(cell)
+    assert state.word == "stale"
+    assert state.why.endswith("was made with n_layers 2 instead of 1")
+
+
+def test_another_split_is_stale(board: Board) -> None:
+    cell = _cells(board)[0]
+    fake_record(cell, ranks(1, 0.1), split="0" * 16).save(RUNS)
+    assert (_state(cell).word, _state(cell, None).word) == ("stale", "done")
+    assert "of split 0000000000000000, the data now give feedfacefeedface" in _state(cell).why
+
+
+def test_two_records_of_one_cell(board: Board) -> None:
+    """Equal ones are one; of two that disagree neither counts, and both are named."""
+    cell = _cells(board)[0]
+    path = fake_record(cell, ranks(1, 0.1)).save(RUNS)
+    path.with_name("copy.json").write_text(path.read_text())
+    assert _state(cell).word == "done"
+    other = dataclasses.replace(fake_record(cell, ranks(2, 0.1)), row="other")
+    path.with_name("copy.json").write_text(other.save(Path("elsewhere")).read_text())
+    state = _state(cell)
+    assert state.word == "conflict"
+    assert path.name in state.why
+    assert "copy.json" in state.why
+
+
+@pytest.mark.parametrize("text", ["{", "[]", json.dumps({"schema": 99})])
+def test_bad_records_are_named_and_never_count(board: Board, text: str) -> None:
+    cell = _cells(board)[0]
+    path = fake_record(cell, ranks(1, 0.1)).save(RUNS)
+    path.write_text(text)
+    inventory = read_inventory(RUNS, ["tiny"])
+    assert inventory.records["tiny"] == []
+    (line,) = inventory.skipped
+    assert path.name in line
+    assert _state(cell).word == "missing"
+
+
+def test_a_record_in_the_wrong_folder_is_named(board: Board) -> None:
+    path = fake_record(_cells(board)[0], ranks(1, 0.1)).save(RUNS)
+    other = RUNS / "elsewhere" / path.name
+    other.parent.mkdir()
+    path.rename(other)
+    inventory = read_inventory(RUNS, ["tiny", "elsewhere"])
+    assert inventory.records == {"tiny": [], "elsewhere": []}
+    assert "is of data set tiny" in inventory.skipped[0]
+
+
+def test_a_failure_keeps_its_reason(board: Board) -> None:
+    cell = _cells(board)[0]
+    write_failure(cell.failure_path(RUNS), {"reason": "killed by SIGKILL", "time_limit": None})
+    assert (_state(cell).word, _state(cell).why) == ("failed", "killed by SIGKILL")
+    fake_record(cell, ranks(1, 0.1)).save(RUNS)
+    assert _state(cell).word == "done"
+
+
+def test_what_a_time_limit_stopped_waits_for_a_longer_one(board: Board) -> None:
+    cell = dataclasses.replace(_cells(board)[0], row=dataclasses.replace(_cells(board)[0].row, time_limit=60.0))
+    longer = dataclasses.replace(cell, row=dataclasses.replace(cell.row, time_limit=61.0))
+    places = Places(RUNS, Path("studies"), Path("data"), Path("scratch"))
+    stopped = State("failed", "stopped by the time limit of 60 s", limit=60.0)
+    crashed = State("failed", "exit code 1: a fault", limit=60.0)
+    assert Queue(board, [cell], places, {})._in_vain(cell, stopped)
+    assert not Queue(board, [cell], places, {})._in_vain(cell, crashed)
+    assert not Queue(board, [cell], places, {})._in_vain(longer, stopped)
+    assert not Queue(board, [cell], places, {}, retry=True)._in_vain(cell, stopped)
+
+
+def test_estimates_look_at_the_row_then_the_model_then_other_data(board: Board) -> None:
+    pop, _, sasrec = sorted(_cells(board), key=lambda cell: cell.row.name)
+    facts = {
+        "a" * 16: fake_facts("tiny", split="a" * 16),
+        "b" * 16: fake_facts("big", split="b" * 16, train_count=36000),
+    }
+    assert seconds_for(pop, read_inventory(RUNS, ["tiny"]), facts) is None
+    elsewhere = dataclasses.replace(fake_record(pop, ranks(1, 0.1), seconds=50, split="b" * 16), dataset="big")
+    elsewhere.save(RUNS)
+    # 36,000 targets took 50 s; here are 3,600.
+    assert seconds_for(pop, read_inventory(RUNS, ["tiny", "big"]), facts) == pytest.approx(5)
+    fake_record(dataclasses.replace(pop, seed=7), ranks(1, 0.1), seconds=8).save(RUNS)
+    assert seconds_for(pop, read_inventory(RUNS, ["tiny", "big"]), facts) == pytest.approx(8)
+    assert seconds_for(sasrec, read_inventory(RUNS, ["tiny", "big"]), facts) is None
+    assert [duration(s) for s in (40, 700, 12600)] == ["40 s", "12 min", "3.5 h"]
+
+
+def test_reasons_are_one_line_without_paths_of_the_machine() -> None:
+    assert reason_of(-9, "") == "killed by SIGKILL, perhaps for want of memory"
+    assert reason_of(2, "noise\nattnseq: error: no folder /home/me/data/x.\n") == "exit code 2: no folder x."
+    trace = 'Traceback\n  File "/home/me/a.py", line 3\nRuntimeError: not enough memory in /tmp/x/y\n'
+    assert reason_of(1, trace) == "exit code 1: RuntimeError: not enough memory in y"
+    assert reason_of(1, "") == "exit code 1: nothing was printed"

@@ -1,0 +1,162 @@
+"""The report: every figure follows from the records, and the committed one is current."""
+
+from __future__ import annotations
+
+import dataclasses
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from recbole_attnseq.leaderboard.board import read_board
+from recbole_attnseq.leaderboard.cells import cells_of, write_failure
+from recbole_attnseq.leaderboard.facts import facts_path, popularity_bounds, read_facts
+from recbole_attnseq.leaderboard.html_page import html
+from recbole_attnseq.leaderboard.markdown_page import markdown
+from recbole_attnseq.leaderboard.measures import per_target
+from recbole_attnseq.leaderboard.published import PUBLISHED
+from recbole_attnseq.leaderboard.report import assemble, write_report
+from recbole_attnseq.leaderboard.significance import compare, holm
+from recbole_attnseq.leaderboard.standings import aligned
+from tests.leaderboard.fakes import SPLIT, fake_facts, fake_record, fill, ranks, write_board
+
+ROOT = Path(__file__).resolve().parents[2]
+MODELS = {"AttnSeq": {"seeds": [1, 2]}, "Pop": None, "BPR": None, "FPMC": None}
+QUALITY = {"AttnSeq": 0.2, "Pop": 0.02, "BPR": 0.17}
+RESULTS = Path("results")
+
+
+@pytest.fixture
+def boards(workdir: Path) -> Path:
+    fill(write_board(workdir / "boards", MODELS), workdir / "results", QUALITY)
+    return workdir / "boards"
+
+
+def test_the_committed_report_is_current(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Records, configurations or the pages' makers have changed: attnseq leaderboard --config ... --report-only."""
+    monkeypatch.chdir(ROOT)
+    report = assemble(Path("configs/leaderboard"), RESULTS)
+    assert (RESULTS / "LEADERBOARD.md").read_text(encoding="utf-8") == markdown(report)
+    assert (RESULTS / "leaderboard.html").read_text(encoding="utf-8") == html(report)
+
+
+def test_figures_follow_from_the_records(boards: Path) -> None:
+    (table,) = assemble(boards, RESULTS)["tables"]
+    assert [row["name"] for row in table["rows"]] == ["AttnSeq", "BPR", "Pop", "FPMC"]
+    cells = {(cell.row.name, cell.seed): cell for cell in cells_of(read_board(boards / "tiny.yaml"), Path("none"))}
+    from recbole_attnseq.leaderboard.records import read_record
+
+    records = {key: read_record(c.record_path(RESULTS / "runs")) for key, c in cells.items() if key[0] != "FPMC"}
+    ours = [per_target("ndcg@10", records["AttnSeq", seed].ranks) for seed in (1, 2)]
+    first = table["rows"][0]
+    assert first["metrics"]["ndcg@10"] == pytest.approx(
+        [np.mean(ours), np.std([one.mean() for one in ours], ddof=1)], abs=1e-6
+    )
+    assert table["rows"][1]["metrics"]["ndcg@10"][1] is None  # one seed has no deviation
+    others = {name: per_target("ndcg@10", records[name, 2020].ranks) for name in ("BPR", "Pop")}
+    mean = np.mean(ours, axis=0)
+    found = {name: compare(values, mean) for name, values in others.items()}
+    corrected = dict(zip(found, holm([one.p for one in found.values()]), strict=True))
+    assert first["versus"]["ndcg@10"]["other"] == "BPR"
+    assert first["versus"]["ndcg@10"]["difference"] == pytest.approx(-found["BPR"].difference, abs=1e-6)
+    for row in table["rows"][1:3]:
+        versus = row["versus"]["ndcg@10"]
+        assert versus["other"] == "AttnSeq"
+        assert versus["holm"] == pytest.approx(corrected[row["name"]], abs=1e-6)
+        assert versus["significant"] == (corrected[row["name"]] < 0.05)
+    assert not table["rows"][1]["versus"]["ndcg@10"]["significant"]
+    assert table["rows"][2]["versus"]["ndcg@10"]["significant"]
+
+
+def test_groups_of_users_add_up_to_the_whole(boards: Path) -> None:
+    (table,) = assemble(boards, RESULTS)["tables"]
+    for kind in ("history", "popularity"):
+        sizes = [count for _, count in table[f"{kind}_groups"]]
+        assert sum(sizes) == 200
+        for row in table["rows"][:3]:
+            parts = [value or 0 for value in row[kind]["ndcg@10"]]
+            assert np.dot(parts, sizes) / 200 == pytest.approx(row["metrics"]["ndcg@10"][0], abs=1e-5)
+
+
+def test_groups_of_the_facts() -> None:
+    facts = fake_facts("x", users=6, history=[1, 5, 6, 20, 21, 51], popularity=[0, 1, 10, 49, 50, 99])
+    assert facts.history_group().tolist() == [0, 0, 1, 2, 3, 4]
+    assert facts.popularity_group().tolist() == [3, 2, 1, 1, 0, 0]
+    # 30 interactions: the item of 12 holds the first third, those of 5 the second.
+    assert popularity_bounds([0, 12, 5, 5, 2, 2, 2, 1, 1]) == (12, 5)
+
+
+def test_empty_cells_say_so(boards: Path) -> None:
+    cells = cells_of(read_board(boards / "tiny.yaml"), Path("none"))
+    (empty,) = [cell for cell in cells if cell.row.name == "FPMC"]
+    text = markdown(assemble(boards, RESULTS))
+    assert "not run yet: FPMC (2020)" in text
+    write_failure(empty.failure_path(RESULTS / "runs"), {"reason": "killed by SIGKILL", "time_limit": 5})
+    assert "killed by SIGKILL: FPMC (2020)" in markdown(assemble(boards, RESULTS))
+    (gone,) = [cell for cell in cells if cell.row.name == "AttnSeq" and cell.seed == 2]
+    gone.record_path(RESULTS / "runs").unlink()
+    report = assemble(boards, RESULTS)
+    assert "| AttnSeq | 1 of 2 |" in markdown(report)
+
+
+def test_bad_records_are_counted_and_named_and_change_nothing(boards: Path) -> None:
+    before = assemble(boards, RESULTS)
+    (RESULTS / "runs" / "tiny" / "broken.json").write_text("{")
+    after = assemble(boards, RESULTS)
+    assert after["tables"] == before["tables"]
+    assert "1 files could not be used" in markdown(after)
+    assert "runs/tiny/broken.json is corrupt" in after["skipped"][0]
+
+
+def test_a_record_of_another_split_is_never_averaged_in(boards: Path) -> None:
+    (cell,) = [c for c in cells_of(read_board(boards / "tiny.yaml"), Path("none")) if c.row.name == "FPMC"]
+    fake_record(cell, ranks(5, 0.5), split="0" * 16).save(RESULTS / "runs")
+    (table,) = assemble(boards, RESULTS)["tables"]
+    (row,) = [row for row in table["rows"] if row["name"] == "FPMC"]
+    assert row["runs"] == []
+    assert "left out" in table["notes"][0]
+
+
+def test_the_report_does_not_depend_on_where_it_is_made(boards: Path, tmp_path: Path) -> None:
+    (RESULTS / "runs" / "tiny" / "broken.json").write_text("{")
+    here = assemble(boards, RESULTS)
+    shutil.copytree(RESULTS, tmp_path / "far" / "away")
+    assert assemble(boards, tmp_path / "far" / "away") == here
+
+
+def test_published_figures_only_where_data_and_protocol_are_the_same(boards: Path) -> None:
+    split, mode = "{LS: valid_and_test}", "order: TO, group_by: user, candidates: full"
+    rows = "rows: [{model: Theirs, from: a paper, NDCG@10: 0.5}]"
+
+    def shown(users: int, exclude: bool) -> list[str]:
+        (boards / PUBLISHED).write_text(
+            f"tiny:\n  data: {{users: {users}, items: 90, interactions: 4000}}\n"
+            f"  protocol: {{split: {split}, {mode}, exclude_history: {exclude}}}\n  {rows}\n"
+        )
+        (table,) = assemble(boards, RESULTS)["tables"]
+        return [row["model"] for row in table["published"]]
+
+    assert shown(200, True) == ["Theirs"]
+    assert "Reported by others" in markdown(assemble(boards, RESULTS))
+    assert shown(201, True) == []
+    assert shown(200, False) == []
+
+
+def test_writing_twice_changes_nothing(boards: Path) -> None:
+    first = [(path, path.stat().st_mtime_ns) for path in write_report(boards, RESULTS)]
+    assert [(path, path.stat().st_mtime_ns) for path in write_report(boards, RESULTS)] == first
+
+
+def test_ranks_follow_the_users(boards: Path) -> None:
+    cell = cells_of(read_board(boards / "tiny.yaml"), Path("none"))[0]
+    record = dataclasses.replace(fake_record(cell, [1, 2, 3]), users=["a", "b", "a"])
+    assert aligned(record, ["b", "a", "a"]) == [2, 1, 3]
+    with pytest.raises(ValueError, match="other users"):
+        aligned(record, ["a", "b", "c"])
+
+
+def test_facts_survive_their_file(workdir: Path) -> None:
+    facts = fake_facts("tiny")
+    assert facts.save("runs") == facts_path("runs", "tiny", SPLIT)
+    assert read_facts(facts_path("runs", "tiny", SPLIT)) == facts

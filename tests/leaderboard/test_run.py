@@ -1,0 +1,213 @@
+"""The command with real runs on tiny data: nothing twice, a crash fails one cell, a kill changes nothing."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+import yaml
+
+from recbole_attnseq import cli
+from recbole_attnseq.leaderboard.board import read_board
+from recbole_attnseq.leaderboard.cells import Cell, cells_of
+from recbole_attnseq.leaderboard.records import read_record
+from recbole_attnseq.leaderboard.runner import ALLOCATOR, Places, _run, claimed
+from tests.leaderboard.fakes import fake_record, ranks, write_board
+
+SMALL: dict[str, Any] = {"hidden_size": 16, "inner_size": 16, "n_layers": 1, "use_gpu": False}
+RUNS = Path("results/runs")
+
+
+def _leaderboard(*flags: str) -> int:
+    return cli.main(
+        ["leaderboard", "--config", "boards/tiny.yaml", "--data_path", "dataset", "--scratch", "scratch", *flags]
+    )
+
+
+def _cell(name: str) -> Cell:
+    (cell,) = [c for c in cells_of(read_board("boards/tiny.yaml"), Path("results/studies")) if c.row.name == name]
+    return cell
+
+
+def test_a_crash_fails_one_cell_and_a_second_start_runs_only_what_is_missing(
+    tiny: str, workdir: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    # The budget holds no row of scores, which shows when the first epoch is validated.
+    models = {
+        "cramped": {"model": "AttnSeq", "settings": {**SMALL, "memory_budget": 0.00001}},
+        "small": {"model": "AttnSeq", "settings": {**SMALL, "topk": [5, 10]}},
+    }
+    write_board(workdir / "boards", models)
+    assert _leaderboard() == 2
+    printed = capsys.readouterr()
+    assert "1 of 2 cells have no result: tiny / cramped / seed 2020: exit code 2: memory_budget" in printed.err
+    assert "[2/2] tiny / small / seed 2020: NDCG@10" in printed.out
+    page = (Path("results") / "LEADERBOARD.md").read_text()
+    assert "memory_budget holds" in page
+    record = read_record(_cell("small").record_path(RUNS))
+    assert (record.row, record.protocol["exclude_history"]) == ("small", True)
+    assert record.notes["allocator"] == ALLOCATOR
+    assert set(record.beyond) >= {"itemcoverage@10", "giniindex@20", "averagepopularity@5", "tailpercentage@10"}
+    assert not list(RUNS.glob("*/.locks/*"))
+
+    before = _cell("small").record_path(RUNS).stat().st_mtime_ns
+    models["cramped"]["settings"].pop("memory_budget")  # where it runs, not what it computes: the same cell
+    write_board(workdir / "boards", models)
+    assert _leaderboard() == 0
+    assert _cell("small").record_path(RUNS).stat().st_mtime_ns == before
+    again = read_record(_cell("cramped").record_path(RUNS))
+    assert again.ranks == record.ranks  # one computation, run twice: the metric is the same to the last digit
+    assert not _cell("cramped").failure_path(RUNS).exists()
+    out = capsys.readouterr().out
+    assert "[1/2]" in out
+    assert "[2/2]" not in out
+
+
+def test_a_dry_run_lists_states_and_estimates_and_writes_nothing(
+    tiny: str, workdir: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    models = {"Pop": {"seeds": [1, 2]}, "AttnSeq": {"settings": SMALL}}
+    write_board(workdir / "boards", models)
+    from recbole_attnseq.leaderboard.command import _load
+
+    board = read_board("boards/tiny.yaml")
+    split = _load(board, "tiny", Path("dataset")).split_hash
+    first = cells_of(board, Path("none"))[0]
+    fake_record(first, ranks(1, 0.1), split=split, seconds=33).save(RUNS)
+    files = sorted(Path().rglob("*"))
+    assert _leaderboard("--dry-run") == 0
+    lines = [line.split() for line in capsys.readouterr().out.splitlines()]
+    assert ["tiny", "Pop", "1", "done"] in lines
+    assert ["tiny", "Pop", "2", "missing", "33", "s"] in lines
+    assert ["tiny", "AttnSeq", "2020", "missing", "unknown"] in lines
+    assert lines[-1] == ["3", "cells:", "1", "done,", "2", "missing;", "to", "run:", "33", "s", "and", "1", "unknown"]
+    assert sorted(Path().rglob("*")) == files
+
+
+def test_facts_do_not_depend_on_the_kind_of_model(tiny: str, workdir: Path) -> None:
+    """A sequential model's rows and a general model's interactions give the same history and popularity."""
+    from recbole_attnseq.leaderboard.command import _load
+
+    found = []
+    for name in ("AttnSeq", "Pop", "SASRec"):
+        write_board(
+            workdir / "boards", {name: {"settings": {"train_neg_sample_args": None} if name == "SASRec" else {}}}
+        )
+        found.append(_load(read_board("boards/tiny.yaml"), "tiny", Path("dataset")))
+    assert found[0] == found[1] == found[2]
+    rows = [line.split("\t")[:2] for line in (workdir / "dataset/tiny/tiny.inter").read_text().splitlines()[1:]]
+    users = list(dict.fromkeys(user for user, _ in rows))
+    items = {user: [item for one, item in rows if one == user] for user in users}
+    assert found[0].users == users
+    assert found[0].history == [len(items[user]) - 1 for user in users]
+    trained = [item for user in users for item in items[user][:-2]]
+    assert found[0].popularity == [trained.count(items[user][-1]) for user in users]
+    assert (found[0].user_count, found[0].interaction_count) == (len(users), len(rows))
+    assert found[0].train_count == len(trained)
+
+
+@pytest.mark.parametrize(
+    ("flags", "words"),
+    [
+        (["--rows", "Popp"], "no row 'Popp'; there are: Pop"),
+        (["--seeds", "9"], "no cell has 9"),
+        (["--dry-run", "--report-only"], "exclude each other"),
+        (["--config", "none.yaml"], "none.yaml does not exist"),
+        (["--data_path", "nowhere"], "data set 'tiny': no folder nowhere/tiny"),
+    ],
+)
+def test_bad_flags_are_refused(
+    tiny: str, workdir: Path, flags: list[str], words: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_board(workdir / "boards", {"Pop": None})
+    assert _leaderboard(*flags) == 2
+    assert words in capsys.readouterr().err
+
+
+PLACES = Places(RUNS, Path("results/studies"), Path("dataset"), Path("scratch"))
+
+
+def test_a_run_beyond_its_limit_is_ended_with_its_children(workdir: Path) -> None:
+    code = (
+        "import subprocess, sys, time; p = subprocess.Popen(['sleep', '60']); print(p.pid, flush=True); time.sleep(60)"
+    )
+    started = time.monotonic()
+    reason = _run([sys.executable, "-c", code], workdir / "log", 1.5, PLACES, None)
+    assert reason == "stopped by the time limit of 1.5 s"
+    assert time.monotonic() - started < 30
+    _gone(int((workdir / "log").read_text()))
+
+
+def test_a_run_that_is_killed_says_so(workdir: Path) -> None:
+    code = "import os; os.kill(os.getpid(), 9)"
+    assert _run([sys.executable, "-c", code], workdir / "log", None, PLACES, None) == (
+        "killed by SIGKILL, perhaps for want of memory"
+    )
+
+
+def test_a_cell_is_claimed_once(tiny: str, workdir: Path) -> None:
+    write_board(workdir / "boards", {"Pop": None})
+    with claimed(_cell("Pop"), PLACES) as mine, claimed(_cell("Pop"), PLACES) as other:
+        assert mine is not None
+        assert other is None
+    with claimed(_cell("Pop"), PLACES) as again:
+        assert again is not None
+
+
+def test_a_kill_at_any_point_changes_nothing(tiny: str, workdir: Path) -> None:
+    """Killed outright in the middle of a run: the run dies too, no half a record, and the next start gives the table of
+    an uninterrupted one."""
+    long = {"AttnSeq": {"settings": {**SMALL, "epochs": 400, "stopping_step": 400}}}
+    write_board(workdir / "boards", long)
+    command = [sys.executable, "-m", "recbole_attnseq.cli", "leaderboard", "--config", "boards/tiny.yaml",
+               "--data_path", "dataset", "--scratch", "scratch"]  # fmt: skip
+    leaderboard = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        log = _wait_for(lambda: next((p for p in Path("scratch").glob("*.log") if "epoch 3" in p.read_text()), None))
+        (run,) = psutil.Process(leaderboard.pid).children()
+        leaderboard.send_signal(signal.SIGKILL)
+    finally:
+        leaderboard.kill()
+        leaderboard.wait()
+    assert log is not None
+    _gone(run.pid)
+    assert not list(RUNS.rglob("*.json"))
+    short = {"AttnSeq": {"settings": {**SMALL, "topk": [5, 10]}}}
+    write_board(workdir / "boards", short)
+    assert _leaderboard() == 0
+    first = read_record(_cell("AttnSeq").record_path(RUNS))
+    assert len(first.ranks) == 40
+
+
+def _wait_for(found: Any, seconds: float = 240.0) -> Any:
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        if (value := found()) is not None:
+            return value
+        time.sleep(0.1)
+    return None
+
+
+def _gone(pid: int) -> None:
+    def ended() -> bool | None:
+        try:
+            return psutil.Process(pid).status() == psutil.STATUS_ZOMBIE or None
+        except psutil.NoSuchProcess:
+            return True
+
+    assert _wait_for(ended, 30.0), f"process {pid} lives on"
+
+
+@pytest.mark.slow
+def test_settings_are_searched_first_where_a_budget_says_so(tiny: str, workdir: Path) -> None:
+    write_board(workdir / "boards", {"AttnSeq": {"settings": SMALL, "tune": {"trials": 2}}})
+    assert _leaderboard() == 0
+    best = yaml.safe_load(Path("results/studies/AttnSeq-tiny/best.yaml").read_text())
+    record = read_record(_cell("AttnSeq").record_path(RUNS))
+    assert record.config["learning_rate"] == best["learning_rate"]
