@@ -11,7 +11,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from recbole_attnseq.data.batches import Batch, SequenceBatches
+from recbole_attnseq.data.batches import OPEN_BATCHES, Batch, SequenceBatches, fill
 from recbole_attnseq.data.store import CONTEXTS, SequenceStore
 from recbole_attnseq.errors import UserError
 from tests.data.stores import recbole_rows, seen, some_of, store_of
@@ -121,6 +121,17 @@ def test_batches_keep_to_their_tokens(
     if context != "window":
         rows = recbole_rows(lengths, maximum)
         assert all(history == rows[target] for batch in epoch for target, history in seen(batch, maximum))
+
+
+@pytest.mark.parametrize("size", [64, 512, 100_000])
+def test_batches_are_nearly_full_whatever_the_pieces(size: int) -> None:
+    lengths = torch.tensor(log_normal_users(2000)).clamp(max=size)
+    batch = fill(lengths, size)
+    filled = torch.zeros(int(batch.max()) + 1, dtype=torch.long).scatter_add_(0, batch, lengths)
+    assert int(filled.max()) <= size
+    assert int(filled.min()) > 0
+    assert len(filled) <= 1.05 * int(lengths.sum()) / size + 1
+    assert (batch - batch.cummax(0).values).min() > -OPEN_BATCHES  # neighbours in the shuffle stay near each other
 
 
 def test_tokens_that_do_not_hold_one_history_are_refused() -> None:
