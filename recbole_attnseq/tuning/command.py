@@ -141,7 +141,7 @@ def tune(options: TuneOptions | None = None, **settings: Any) -> dict[str, Any]:
         "summary": text,
         "folder": folder,
         "best_yaml": os.path.join(folder, "best.yaml"),
-        "dashboard": dashboard_command(shown(session.url)),
+        "dashboard": dashboard_command(session.url),
     }
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import html
 import json
 import os
+import shlex
 import statistics
 import warnings
 from collections.abc import Callable
@@ -16,6 +17,7 @@ from optuna.trial import TrialState
 
 from recbole_attnseq.errors import UserError
 from recbole_attnseq.tuning.problem import Problem
+from recbole_attnseq.tuning.storages import shown, with_driver
 from recbole_attnseq.tuning.study import final_name, winner
 from recbole_attnseq.tuning.summary import summary
 
@@ -158,5 +160,10 @@ def _figure(study: Any, plot: Callable[[Any], Any]) -> str:
 
 
 def dashboard_command(url: str) -> str:
-    """The command that opens Optuna's dashboard on a storage."""
-    return f"optuna-dashboard {url.removeprefix('journal://')}"
+    """The command that opens Optuna's dashboard on a storage; a password is left for the reader to fill in."""
+    scheme = url.partition("://")[0].partition("+")[0]
+    if scheme == "grpc":  # the dashboard reads a storage itself
+        return "optuna-dashboard URL, with the URL of the storage that the proxy serves"
+    if scheme in ("postgresql", "mysql"):
+        url = shown(with_driver(url, scheme))
+    return shlex.join(["optuna-dashboard", url.removeprefix("journal://")])

@@ -21,6 +21,7 @@ from recbole_attnseq.training.runs import train_and_test
 from recbole_attnseq.tuning.choices import make_pruner, make_sampler
 from recbole_attnseq.tuning.command import resume_command, tune
 from recbole_attnseq.tuning.options import TuneOptions
+from recbole_attnseq.tuning.report import dashboard_command
 
 
 def flags(settings):
@@ -131,6 +132,20 @@ def test_samplers_and_pruners_by_optunas_names():
     assert isinstance(make_pruner("none", 10), optuna.pruners.NopPruner)
     assert isinstance(make_pruner("SuccessiveHalvingPruner", 10), optuna.pruners.SuccessiveHalvingPruner)
     assert make_pruner("hyperband", 40)._max_resource == 40
+
+
+@pytest.mark.parametrize(
+    ("url", "command"),
+    [
+        ("sqlite:///results/studies/a.db", "optuna-dashboard sqlite:///results/studies/a.db"),
+        ("journal://my study.journal", "optuna-dashboard 'my study.journal'"),
+        ("postgresql://me:secret@host/db", "optuna-dashboard 'postgresql+psycopg://me:***@host/db'"),
+        ("grpc://host:13000", "optuna-dashboard URL, with the URL of the storage that the proxy serves"),
+    ],
+)
+def test_the_dashboards_command(url, command, monkeypatch):
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: object() if name == "psycopg" else None)
+    assert dashboard_command(url) == command
 
 
 def test_options_travel_unchanged_and_the_resume_command_hides_passwords():
