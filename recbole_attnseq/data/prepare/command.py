@@ -65,24 +65,27 @@ def run(args: argparse.Namespace) -> None:
     Raises:
         UserError: an unknown name or option, bad input, an existing folder.
     """
+    prepared = carry_out(args)
+    print(table(str(prepared.folder), prepared.summary, prepared.report))
+
+
+def carry_out(args: argparse.Namespace) -> Prepared:
+    """What :func:`run` prints."""
     options = _options(args)
     out = _out(args)
     progress = not args.quiet and sys.stderr.isatty()
     if args.name == GENERIC:
-        prepared = _generic(args, out, options, progress)
-    else:
-        if args.name not in SOURCES:
-            raise unknown_name("data set", args.name, [*SOURCES, GENERIC])
-        given = [name for name in _GENERIC_ONLY if getattr(args, name)]
-        if given:
-            option = "--" + given[0].replace("_", "-")
-            raise UserError(
-                f"{option}: the columns of '{args.name}' are known; use `attnseq prepare {GENERIC}` to name them."
-            )
-        source = _encoded(SOURCES[args.name], args.encoding)
-        raw = Raw(_raw(args, source, progress))
-        prepared = prepare(source, raw, out, options, force=args.force, progress=progress)
-    print(table(str(prepared.folder), prepared.summary, prepared.report))
+        return _generic(args, out, options, progress)
+    if args.name not in SOURCES:
+        raise unknown_name("data set", args.name, [*SOURCES, GENERIC])
+    given = [name for name in _GENERIC_ONLY if getattr(args, name)]
+    if given:
+        option = "--" + given[0].replace("_", "-")
+        raise UserError(
+            f"{option}: the columns of '{args.name}' are known; use `attnseq prepare {GENERIC}` to name them."
+        )
+    source = _encoded(SOURCES[args.name], args.encoding)
+    return prepare(source, Raw(_raw(args, source, progress)), out, options, force=args.force, progress=progress)
 
 
 def _options(args: argparse.Namespace) -> Options:

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
+import argparse
 import gzip
 import io
 import tarfile
 import zipfile
 from pathlib import Path
-from typing import Any
 
-from recbole_attnseq.data.prepare.archive import Raw
-from recbole_attnseq.data.prepare.catalogue import SOURCES
-from recbole_attnseq.data.prepare.collect import Options
-from recbole_attnseq.data.prepare.pipeline import Prepared, prepare
+from recbole_attnseq.data.prepare import command
+from recbole_attnseq.data.prepare.pipeline import Prepared
 
 
 def text(*lines: str, encoding: str = "utf-8") -> bytes:
@@ -60,9 +58,25 @@ def gz(content: bytes) -> bytes:
     return gzip.compress(content, mtime=0)
 
 
-def made(name: str, raw: Path, out: Path, **options: Any) -> Prepared:
-    """Prepares a data set by name."""
-    return prepare(SOURCES[name], Raw(raw), out / name, Options(**options), force=True)
+def made(
+    name: str,
+    raw: Path,
+    out: Path,
+    *,
+    behaviours: tuple[str, ...] = (),
+    min_rating: float | None = None,
+    session_gap: float | None = None,
+    drop_repeats: bool = False,
+) -> Prepared:
+    """Prepares a data set by name, as ``attnseq prepare`` does with the words that these arguments stand for."""
+    words = [name, "--raw", str(raw), "--out", str(out / name), "--force", "--quiet"]
+    words += ["--keep-behaviour", ",".join(behaviours)] if behaviours else []
+    words += ["--min-rating", str(min_rating)] if min_rating is not None else []
+    words += ["--session-gap", str(session_gap)] if session_gap is not None else []
+    words += ["--drop-repeats"] if drop_repeats else []
+    parser = argparse.ArgumentParser()
+    command.add_arguments(parser)
+    return command.carry_out(parser.parse_args(words))
 
 
 def lines(prepared: Prepared, kind: str = "inter") -> list[str]:

@@ -57,6 +57,15 @@ def test_declaration_is_complete(name: str) -> None:
         assert re.fullmatch(r"\w+:(token|token_seq|float|float_seq)", spec)
 
 
+def test_every_data_set_is_prepared_from_a_sample() -> None:
+    """Its name stands in the module of its domain, which holds samples in the owners' formats."""
+    modules = {"e-commerce": "ecommerce"}
+    for name in SOURCES:
+        domain = SOURCES[name].domain
+        path = Path(__file__).with_name(f"test_{modules.get(domain, domain)}.py")
+        assert f'"{name}"' in path.read_text("utf-8"), name
+
+
 @pytest.mark.parametrize("domain", ["ecommerce", "music", "video", "news"])
 def test_every_data_set_stands_in_the_pages(domain: str) -> None:
     page = (_ROOT / "datasets" / f"{domain}.md").read_text("utf-8")

@@ -94,7 +94,8 @@ def test_mind_bad_lines(tmp_path: Path) -> None:
         made("mind-small", write(tmp_path / "other", news__tsv=_NEWS), tmp_path)
 
 
-def test_nemig_order_without_times(tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", ["nemig-en", "nemig-de"])
+def test_nemig_order_without_times(tmp_path: Path, name: str) -> None:
     raw = write(
         tmp_path / "raw",
         behaviors__tsv=text(
@@ -108,7 +109,7 @@ def test_nemig_order_without_times(tmp_path: Path) -> None:
             "[{'SurfaceForms': 'Biden', 'WikidataId': 'https://www.wikidata.org/wiki/Q6279'}]\t[]\tcourts\tNeutral\tleft"
         ),
     )
-    prepared = made("nemig-en", raw, tmp_path)
+    prepared = made(name, raw, tmp_path)
     assert [line.split("\t")[1:] for line in lines(prepared)[1:]] == [
         ["news_5680", "0", "history"],
         ["news_1586", "1", "history"],
@@ -151,7 +152,8 @@ def _parquet(**columns: pa.Array) -> bytes:
     return buffer.getvalue()
 
 
-def test_ebnerd_lists(tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", ["ebnerd-demo", "ebnerd-small", "ebnerd-large"])
+def test_ebnerd_lists(tmp_path: Path, name: str) -> None:
     def at(*seconds: int) -> list[datetime.datetime]:
         return [datetime.datetime(2023, 5, 1, 12, 0, second) for second in seconds]
 
@@ -182,7 +184,7 @@ def test_ebnerd_lists(tmp_path: Path) -> None:
         topics=pa.array([["Kendt", "Stor begivenhed"], []], pa.list_(pa.string())),
     )
     path = zipped(
-        tmp_path / "ebnerd_demo.zip",
+        tmp_path / f"{name}.zip",
         {
             "articles.parquet": articles,
             "train/history.parquet": history([[7, 8], []], [at(2, 1), []]),
@@ -190,7 +192,7 @@ def test_ebnerd_lists(tmp_path: Path) -> None:
             "train/behaviors.parquet": behaviors,
         },
     )
-    prepared = made("ebnerd-demo", path, tmp_path)
+    prepared = made(name, path, tmp_path)
     assert lines(prepared) == [
         "user_id:token\titem_id:token\ttimestamp:float\tbehaviour:token\tread_time:float\tscroll_percentage:float\tsession_id:token",
         "10\t8\t1682942401\thistory\t7\t50\t",

@@ -89,7 +89,11 @@ def test_movielens_csv(tmp_path: Path, name: str) -> None:
     assert made(name, path, tmp_path, min_rating=4).report.dropped == {"rated below 4": 1}
 
 
-def test_kuairec_float_ids_and_missing_times(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("name", "file", "other"),
+    [("kuairec", "big_matrix", "kuairec-small"), ("kuairec-small", "small_matrix", "kuairec")],
+)
+def test_kuairec_float_ids_and_missing_times(tmp_path: Path, name: str, file: str, other: str) -> None:
     matrix = text(
         "user_id,video_id,play_duration,video_duration,time,date,timestamp,watch_ratio",
         "14.0,148,4381,6067,2020-07-05 05:27:48.378,20200705,1593898068.378,0.722",
@@ -99,14 +103,14 @@ def test_kuairec_float_ids_and_missing_times(tmp_path: Path) -> None:
     path = zipped(
         tmp_path / "KuaiRec.zip",
         {
-            "KuaiRec 2.0/data/big_matrix.csv": matrix,
+            f"KuaiRec 2.0/data/{file}.csv": matrix,
             "KuaiRec 2.0/data/item_categories.csv": text("video_id,feat", '148,"[8, 27]"', "183,[9]"),
             "KuaiRec 2.0/data/user_features.csv": text(
                 "user_id,user_active_degree,is_video_author", "14,high_active,1"
             ),
         },
     )
-    prepared = made("kuairec", path, tmp_path)
+    prepared = made(name, path, tmp_path)
     assert lines(prepared) == [
         "user_id:token\titem_id:token\ttimestamp:float\twatch_ratio:float\tplay_duration:float\tvideo_duration:float",
         "14\t148\t1593898068.378\t0.722\t4381\t6067",
@@ -118,8 +122,8 @@ def test_kuairec_float_ids_and_missing_times(tmp_path: Path) -> None:
         "14\thigh_active\t1",
     ]
     assert prepared.report.dropped == {"without a time": 1}
-    with pytest.raises(UserError, match=r"kuairec-small.*lacks small_matrix\.csv.*holds KuaiRec 2\.0"):
-        made("kuairec-small", path, tmp_path)
+    with pytest.raises(UserError, match=rf"'{other}': it lacks (big|small)_matrix\.csv.*holds KuaiRec 2\.0"):
+        made(other, path, tmp_path)
 
 
 def test_kuairand_leaves_random_exposures_out(tmp_path: Path) -> None:
