@@ -73,7 +73,7 @@ def record(args: argparse.Namespace, files: list[str], settings: dict[str, Any])
     if not dataset:
         raise UserError("no data set named; add --dataset=NAME, e.g. --dataset=ml-100k.")
     config = configure(args.model or given.get("model") or "AttnSeq", str(dataset), files, settings)
-    session = train(config, fast_batches=args.fast_batches, compiled=args.compiled)
+    session = train(config, fast_batches=args.fast_batches, compiled=args.compiled, each_epoch=print_epoch)
     print_scores("valid", session.valid_result)
     print_scores("test", session.test_result)
     notes = {
@@ -84,6 +84,12 @@ def record(args: argparse.Namespace, files: list[str], settings: dict[str, Any])
     print(f"split hash: {config['split_hash']}")
     facts_of(session.train, session.valid, session.test).save(args.record)
     print(f"record: {make_record(session, given, notes, args.row).save(args.record)}")
+
+
+def print_epoch(point: Mapping[str, float]) -> None:
+    """One line an epoch, at once: a run of hours is watched through its log."""
+    loss, valid, seconds = (point[key] for key in ("train_loss", "valid", "seconds"))
+    print(f"epoch {int(point['epoch'])}: loss {loss:.4f}  valid {valid:.4f}  {seconds:.0f} s", flush=True)
 
 
 def print_scores(title: str, scores: Mapping[str, float] | None) -> None:

@@ -199,7 +199,7 @@ def claimed(cell: Cell, places: Places) -> Iterator[IO[str] | None]:
         raise UserError("attnseq leaderboard needs file locks (fcntl); run it on Linux or macOS.") from None
     folder = places.runs.resolve() / cell.row.dataset / ".locks"
     folder.mkdir(parents=True, exist_ok=True)
-    with (folder / cell.name).open("w") as file:
+    with (folder / cell.name).with_suffix(".lock").open("w") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -209,4 +209,4 @@ def claimed(cell: Cell, places: Places) -> Iterator[IO[str] | None]:
             yield file
         finally:
             # Removed while held: whoever has opened the same file meanwhile looks for a record before it runs.
-            (folder / cell.name).unlink(missing_ok=True)
+            (folder / cell.name).with_suffix(".lock").unlink(missing_ok=True)
