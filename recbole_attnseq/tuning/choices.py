@@ -12,6 +12,13 @@ import yaml
 from optuna.exceptions import ExperimentalWarning
 
 from recbole_attnseq.errors import UserError, unknown_name
+from recbole_attnseq.tuning.spaces import Space
+
+# What these do is said another way here.
+_INSTEAD = {
+    "GridSampler": "take bruteforce, which tries every setting of a space of choices and steps.",
+    "PartialFixedSampler": "set the fixed keys with --key=value: they are searched no more.",
+}
 
 
 def make_sampler(text: str, seed: int) -> Any:
@@ -33,6 +40,8 @@ def make_sampler(text: str, seed: int) -> Any:
     defaults: dict[str, Any] = {"seed": seed} if "seed" in accepted else {}
     if kind is optuna.samplers.TPESampler:
         defaults.update(multivariate=True, group=True, constant_liar=True)
+    if kind.__name__ in _INSTEAD:
+        raise UserError(f"sampler {kind.__name__} is not for the command line; {_INSTEAD[kind.__name__]}")
     if kind is optuna.samplers.CmaEsSampler and importlib.util.find_spec("cmaes") is None:
         raise UserError("sampler CmaEsSampler needs the package cmaes: pip install cmaes.")
     return _build("sampler", kind, {**defaults, **given})
@@ -60,6 +69,21 @@ def make_pruner(text: str, epochs: int) -> Any:
     elif kind is optuna.pruners.PatientPruner:
         defaults = {"wrapped_pruner": None, "patience": 10}
     return _build("pruner", kind, {**defaults, **given})
+
+
+def check_countable(sampler: Any, space: Space) -> None:
+    """Refuse a sampler that tries every value where there is no end of values.
+
+    Raises:
+        UserError: names the parameter.
+    """
+    if isinstance(sampler, optuna.samplers.BruteForceSampler):
+        for parameter in space.parameters:
+            if parameter.kind == "float" and parameter.step is None:
+                raise UserError(
+                    f"sampler BruteForceSampler tries every value, and {parameter.name} in {space.source} has no end "
+                    "of them; give it a step or a list of values, or take another sampler."
+                )
 
 
 def looks_at_seeds(pruner: Any) -> bool:

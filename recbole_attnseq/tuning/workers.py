@@ -14,7 +14,7 @@ from optuna.exceptions import StorageInternalError
 
 from recbole_attnseq.errors import UserError
 from recbole_attnseq.tuning.bookkeeping import Retry
-from recbole_attnseq.tuning.choices import looks_at_seeds, make_pruner, make_sampler
+from recbole_attnseq.tuning.choices import check_countable, looks_at_seeds, make_pruner, make_sampler
 from recbole_attnseq.tuning.loop import Plan, work
 from recbole_attnseq.tuning.objective import FinalObjective, SearchObjective
 from recbole_attnseq.tuning.options import TuneOptions, seeds_of, storage_url, study_name
@@ -60,6 +60,7 @@ def open_session(options: TuneOptions, index: int = 0) -> Session:
     check_gpus(options.gpus)
     sampler, pruner = make_sampler(options.sampler, index), make_pruner(options.pruner, 1)
     problem = Problem(options.model, options.dataset, options.files, options.settings, options.space)
+    check_countable(sampler, problem.space)
     name = study_name(options, problem.model, problem.dataset)
     url = storage_url(options, name)
     pruner = make_pruner(options.pruner, problem.epochs)
