@@ -10,6 +10,8 @@ from torch import Tensor
 
 # Rows of logits at a time. Small enough for a chunk to stay in a core's cache between the passes over it.
 CACHED_ELEMENTS = 1 << 20
+# But no fewer rows than these bytes of a column: each chunk adds to the gradient of all items once.
+SMALLEST_COLUMN = 256
 # Rows are filled up to a multiple of this: a CPU's kernels are generated for the shapes they meet.
 ROW_QUANTUM = 64
 # A probability below this may have lost digits, or all of them, on its way through exp.
@@ -87,7 +89,8 @@ def linear_cross_entropy(
         The mean over M, a scalar.
     """
     cached = CACHED_ELEMENTS if states.device.type == "cpu" else budget
-    chunk = max(1, min(len(states), max(64, cached // len(items)), budget // len(items)))
+    smallest = SMALLEST_COLUMN // low_precision.itemsize
+    chunk = max(1, min(len(states), max(smallest, cached // len(items)), budget // len(items)))
     if chunk > ROW_QUANTUM:
         chunk -= chunk % ROW_QUANTUM
     # Under autocast either side may come narrow and the other not; gradients add up in float32 at least.
