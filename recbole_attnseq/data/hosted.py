@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import sys
 import zipfile
+from collections.abc import Callable
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -31,7 +32,7 @@ def download(self: Any) -> None:
         dist.barrier()
 
 
-def place(url: str, folder: Path, *, say: Any = print) -> None:
+def place(url: str, folder: Path, *, say: Callable[[str], object] = print) -> None:
     """The zip archive at ``url`` as the data set in ``folder``.
 
     The archive lies beside the folder while it is fetched, and is removed when the folder is there; one that was

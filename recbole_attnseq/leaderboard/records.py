@@ -144,7 +144,9 @@ def protocol(config: Mapping[str, Any], sequential: bool) -> dict[str, Any]:
 
 def identity(config: Any) -> dict[str, Any]:
     """The part of a RecBole configuration that decides what is computed, as JSON values."""
-    return {key: _plain(value) for key, value in sorted(config.final_config_dict.items()) if key not in _NOT_IDENTITY}
+    # dataset_config says where settings of the data set come from; they themselves are here.
+    left_out = _NOT_IDENTITY | {"dataset_config"}
+    return {key: _plain(value) for key, value in sorted(config.final_config_dict.items()) if key not in left_out}
 
 
 def _plain(value: Any) -> Any:
