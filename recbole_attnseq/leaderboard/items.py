@@ -33,7 +33,8 @@ def top_items(session: Session, k: int) -> Tensor | None:
         return None
     k = min(k, loader._dataset.item_num - 1)
     if hasattr(trainer, "rank"):
-        return trainer.rank(loader._dataset, top=k).top
+        shown: Tensor | None = trainer.rank(loader._dataset, top=k).top
+        return shown
     if hasattr(trainer, "restart_rows"):
         trainer.restart_rows(loader)
     trainer.model.eval()

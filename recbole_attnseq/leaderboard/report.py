@@ -116,9 +116,10 @@ def _same_data(row: Mapping[str, Any], facts: SplitFacts) -> bool:
 
 def _ablation(folder: Path, metric: str = "ndcg@10") -> tuple[list[dict[str, Any]], list[str]]:
     """The records of trials, a bar each; selected on validation, so that is what they show."""
-    groups, skipped = [], []
+    groups: list[dict[str, Any]] = []
+    skipped: list[str] = []
     for place in sorted(path for path in folder.glob("*") if path.is_dir()) if folder.is_dir() else []:
-        bars = []
+        bars: list[dict[str, Any]] = []
         for path in sorted(place.glob("*.json")):
             try:
                 record = read_record(path)
@@ -138,5 +139,7 @@ def _ablation(folder: Path, metric: str = "ndcg@10") -> tuple[list[dict[str, Any
                 }
             )
         if bars:
-            groups.append({"dataset": place.name, "metric": metric, "bars": sorted(bars, key=lambda b: -b["valid"])})
+            groups.append(
+                {"dataset": place.name, "metric": metric, "bars": sorted(bars, key=lambda bar: -bar["valid"])}
+            )
     return groups, skipped

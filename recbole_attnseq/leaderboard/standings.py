@@ -43,7 +43,8 @@ class TableRow:
     def values(self, metric: str, users: Sequence[str] | None = None) -> Floats:
         """(R,) the metric of every target, averaged over seeds; in the order of ``users``."""
         order = self.runs[0][1].users if users is None else users
-        return np.mean([per_target(metric, aligned(record, order)) for _, record in self.runs], axis=0)
+        mean: Floats = np.mean([per_target(metric, aligned(record, order)) for _, record in self.runs], axis=0)
+        return mean
 
     def score(self, metric: str) -> tuple[float, float | None]:
         """Mean and standard deviation over seeds of a metric that follows from ranks."""

@@ -1,63 +1,85 @@
 """Tables generated from run records; README holds one between two marks, and a test checks that it is current.
 
-python -m recbole_attnseq.leaderboard.tables results/runs/ml-100k README.md
+attnseq table results/runs/ml-100k --page README.md
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import statistics
 from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
 
 from recbole_attnseq.errors import UserError
+from recbole_attnseq.leaderboard.measures import per_target
 from recbole_attnseq.leaderboard.records import RunRecord, read_record
 
 BEGIN, END = "<!-- results: generated -->", "<!-- results: end -->"
 
 
-def read_folder(folder: str | Path) -> list[RunRecord]:
-    """All records of a folder.
+def read_folder(folder: str | Path, exclude_history: bool | None = None) -> list[RunRecord]:
+    """The records of a folder.
+
+    Args:
+        folder: records of one data set.
+        exclude_history: only the runs that left a user's earlier items out of the ranking (True) or in (False).
 
     Raises:
-        UserError: there is none, one cannot be read, or their splits differ.
+        UserError: there is none, one cannot be read, or they differ in split, or in protocol by more than that.
     """
     records = [read_record(path) for path in sorted(Path(folder).glob("*.json"))]
     if not records:
         raise UserError(f"no records in {folder}; make some with attnseq run --record={Path(folder).parent}.")
-    splits = {record.split_hash for record in records}
-    if len(splits) > 1:
-        raise UserError(
-            f"{folder} holds records of {len(splits)} splits ({', '.join(sorted(splits))}): not comparable."
-        )
+    records = [record for record in records if exclude_history in (None, record.protocol["exclude_history"])]
+    if not records:
+        raise UserError(f"no record in {folder} has exclude_history {exclude_history}; leave --history out.")
+    for what, values in (
+        ("splits", {record.split_hash for record in records}),
+        ("protocols", {json.dumps({**record.protocol, "exclude_history": None}, sort_keys=True) for record in records}),
+    ):
+        if len(values) > 1:
+            raise UserError(
+                f"{folder} holds records of {len(values)} {what} ({', '.join(sorted(values))}): not comparable."
+            )
     return records
 
 
 def markdown(records: Sequence[RunRecord]) -> str:
-    """One row a model and configuration, best test NDCG@10 first; mean over its seeds, and their spread."""
-    cells: dict[tuple[str, str], list[RunRecord]] = defaultdict(list)
+    """One row a leaderboard row and configuration, best test NDCG@10 first; mean over its seeds, and their spread.
+
+    Scores among all items and scores among those new to the user do not compare, so they stand apart.
+    """
+    cells: dict[tuple[bool, str, str], list[RunRecord]] = defaultdict(list)
     for record in records:
-        cells[record.model, record.config_hash].append(record)
-    lines = [
-        "| model | seeds | valid NDCG@10 | test NDCG@10 | test Recall@10 | epochs | processor s an epoch |",
-        "|---|---|---|---|---|---|---|",
-    ]
-    for (model, _), runs in sorted(cells.items(), key=lambda cell: -_mean(cell[1], "ndcg@10")):
-        tests = [run.test["ndcg@10"] for run in runs]
+        cells[record.protocol["exclude_history"], record.row, record.config_hash].append(record)
+    heads = [
+        "ranked among", "model", "seeds", "valid NDCG@10", "test NDCG@10", "test Recall@10", "epochs",
+        "processor s an epoch",
+    ]  # fmt: skip
+    lines = ["| " + " | ".join(heads) + " |", "|---" * len(heads) + "|"]
+    best_first = sorted(cells.items(), key=lambda cell: (cell[0][0], -_mean(cell[1], "ndcg@10")))
+    for (new, row, _), runs in best_first:
+        tests = [_score(run, "ndcg@10") for run in runs]
         spread = f" ± {statistics.stdev(tests):.4f}" if len(tests) > 1 else ""
         epochs = statistics.mean(len(run.curve) for run in runs)
         seconds = statistics.mean(run.processor_seconds / max(1, len(run.curve)) for run in runs)
         valid = statistics.mean(run.valid["ndcg@10"] for run in runs)
         lines.append(
-            f"| {model} | {len(runs)} | {valid:.4f} | {statistics.mean(tests):.4f}{spread} | "
-            f"{_mean(runs, 'recall@10'):.4f} | {epochs:.0f} | {seconds:.1f} |"
+            f"| {'new items' if new else 'all items'} | {row} | {len(runs)} | {valid:.4f} | "
+            f"{statistics.mean(tests):.4f}{spread} | {_mean(runs, 'recall@10'):.4f} | {epochs:.0f} | {seconds:.1f} |"
         )
     return "\n".join(lines)
 
 
 def _mean(runs: Sequence[RunRecord], metric: str) -> float:
-    return statistics.mean(run.test[metric] for run in runs)
+    return statistics.mean(_score(run, metric) for run in runs)
+
+
+def _score(run: RunRecord, metric: str) -> float:
+    """From the ranks, as the leaderboard has it: one rule for ties, whatever the model."""
+    return float(per_target(metric, run.ranks).mean())
 
 
 def insert(page: str, table: str) -> str:
@@ -76,12 +98,17 @@ def insert(page: str, table: str) -> str:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The command's flags."""
     parser.add_argument("runs", metavar="DIR", help="folder of run records of one data set and split")
+    parser.add_argument(
+        "--history",
+        choices=("left-out", "left-in"),
+        help="only runs that ranked new items, or only those that ranked seen items too (default both, apart)",
+    )
     parser.add_argument("--page", metavar="FILE", help="write the table between the marks of this page")
 
 
 def run(args: argparse.Namespace) -> None:
     """Print the table of a folder of records, or write it into a page."""
-    table = markdown(read_folder(args.runs))
+    table = markdown(read_folder(args.runs, None if args.history is None else args.history == "left-out"))
     if args.page:
         page = Path(args.page)
         page.write_text(insert(page.read_text(encoding="utf-8"), table), encoding="utf-8")

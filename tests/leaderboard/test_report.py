@@ -23,7 +23,7 @@ from tests.leaderboard.fakes import SPLIT, fake_facts, fake_record, fill, ranks,
 
 ROOT = Path(__file__).resolve().parents[2]
 MODELS = {"AttnSeq": {"seeds": [1, 2]}, "Pop": None, "BPR": None, "FPMC": None}
-QUALITY = {"AttnSeq": 0.2, "Pop": 0.02, "BPR": 0.17}
+QUALITY = {"AttnSeq": 0.2, "Pop": 0.02, "BPR": 0.16}
 RESULTS = Path("results")
 
 
