@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import signal
 import subprocess
 import sys
@@ -18,7 +19,7 @@ from recbole_attnseq.tuning.loop import Plan, work
 from recbole_attnseq.tuning.options import TuneOptions
 from recbole_attnseq.tuning.processes import Fleet, worker_environment
 from recbole_attnseq.tuning.shares import check_gpus, limit_memory, memory_for
-from tests.tuning.fakes import FORK, open_study
+from tests.tuning.fakes import open_study
 
 KILLED, ENDED, FAILED = f"import os; os.kill(os.getpid(), {int(signal.SIGKILL)})", "", "raise SystemExit(2)"
 
@@ -113,7 +114,8 @@ def hungry(url):
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux refuses memory by this limit")
 def test_a_trial_that_asks_for_too_much_memory_fails_and_its_worker_goes_on(tmp_path):
     url = f"sqlite:///{tmp_path}/study.db"
-    process = FORK.Process(target=hungry, args=(url,))
+    # A fork would begin with the memory that the tests before it left, which may be more than the limit.
+    process = multiprocessing.get_context("spawn").Process(target=hungry, args=(url,))
     process.start()
     process.join()
     assert process.exitcode == 0
