@@ -144,6 +144,7 @@ def check_settings(values: dict[str, Any]) -> None:
     """
     from recbole_attnseq.model import elements
     from recbole_attnseq.nn.settings import NetworkSettings
+    from recbole_attnseq.training.averaging import check_decay
 
     own: dict[str, Any] = {field.name: values.get(field.name) for field in fields(NetworkSettings)}
     own.update(items=2**31, max_length=values.get("MAX_ITEM_LIST_LENGTH"))
@@ -152,6 +153,8 @@ def check_settings(values: dict[str, Any]) -> None:
     except UserError as error:
         raise UserError(str(error).replace("max_length", "MAX_ITEM_LIST_LENGTH")) from None
     elements(values.get("memory_budget"))
+    if values.get("weight_average"):  # 0, False and nothing mean that there is none
+        check_decay(values["weight_average"])
     for key in ("train_batch_size", "eval_batch_size", "epochs"):
         value, least = values.get(key), 0 if key == "epochs" else 1
         if isinstance(value, bool) or not isinstance(value, int) or value < least:

@@ -14,6 +14,16 @@ from recbole_attnseq.errors import UserError
 WARM_UP = 10
 
 
+def check_decay(decay: object) -> None:
+    """Refuse what is no decay.
+
+    Raises:
+        UserError: ``decay`` is not in (0, 1).
+    """
+    if isinstance(decay, bool) or not isinstance(decay, (int, float)) or not 0 < decay < 1:
+        raise UserError(f"weight_average is {decay!r}; give a decay below 1, e.g. 0.999, or 0 for no average.")
+
+
 class WeightAverage:
     """Exponential moving average of parameters over optimizer steps (Polyak and Juditsky, 1992).
 
@@ -35,8 +45,7 @@ class WeightAverage:
     """
 
     def __init__(self, parameters: Iterable[Tensor], decay: float, tables: Iterable[Tensor] = ()) -> None:
-        if isinstance(decay, bool) or not isinstance(decay, (int, float)) or not 0 < decay < 1:
-            raise UserError(f"weight_average is {decay!r}; give a decay below 1, e.g. 0.999, or 0 for no average.")
+        check_decay(decay)
         self.decay = decay
         self.tables = list(tables)
         self.dense = [p for p in parameters if all(p is not table for table in self.tables)]

@@ -36,7 +36,7 @@ class AttnSeqTrainer(Trainer):  # type: ignore[misc]
         self.precision = choose(config["precision"], self.device)
         model.network.low_precision = self.precision.logits
         self._batches: SequenceBatches | None = None
-        self.average = self._build_average()
+        self.average: WeightAverage | None = None  # begins with the first epoch: whoever only evaluates needs none
 
     def _sparse_tables(self) -> list[Tensor]:
         return [m.weight for m in self.model.modules() if isinstance(m, torch.nn.Embedding) and m.sparse]
@@ -48,7 +48,7 @@ class AttnSeqTrainer(Trainer):  # type: ignore[misc]
     def resume_checkpoint(self, resume_file: str) -> None:
         """RecBole's ``resume_checkpoint``; what was saved is the average, so training goes on from there."""
         super().resume_checkpoint(resume_file)
-        self.average = self._build_average()
+        self.average = None
 
     def _build_optimizer(self, **kwargs: Any) -> Any:
         tables = self._sparse_tables()
@@ -73,7 +73,9 @@ class AttnSeqTrainer(Trainer):  # type: ignore[misc]
         if loss_func is not None:
             return float(super()._train_epoch(train_data, epoch_idx, loss_func, show_progress))
         self.model.train()
-        if self.average:
+        if self.average is None:
+            self.average = self._build_average()
+        else:
             self.average.hide()
         batches = self.batches(train_data)
         rank, world = (dist.get_rank(), dist.get_world_size()) if not self.config["single_spec"] else (0, 1)
