@@ -13,7 +13,7 @@ from torch import Tensor
 from recbole_attnseq.compat import clean_argv
 from recbole_attnseq.training.baseline_batches import bucketed
 from recbole_attnseq.training.checks import check_dataset, check_model, plain_errors, read_files
-from recbole_attnseq.training.evaluation import Ranking, exclude_history, rank_loader
+from recbole_attnseq.training.evaluation import Ranking, rank_loader
 
 
 @dataclass
@@ -120,8 +120,6 @@ def train(
     session = Session(config, trainer, train_data, valid_data, test_data)
     if compiled and config["model"] != "AttnSeq":
         model.forward = torch.compile(model.forward, dynamic=fast_batches or None)
-    if config["exclude_history"]:
-        exclude_history(trainer)
     start, processor = time.perf_counter(), time.process_time()
 
     def note(epoch: int, score: float) -> None:
