@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from benchmarks.common import CORPORA, build, in_turn, ratios, recbole_epoch, scratch, seconds, spread
+from benchmarks.common import CORPORA, build, in_turn, ratios, recbole_epoch, scratch, seconds, spread, times
 from benchmarks.progress import Progress
 from recbole_attnseq.training.baseline_batches import PADDING_FREE, BucketedLoader, trim
 
@@ -96,9 +96,8 @@ def table(result: dict[str, Any]) -> str:
         if "skipped" in entry:
             lines.append(f"| {case} | skipped: {entry['skipped']} |||")
             continue
-        g = entry["gain"]
         lines.append(
             f"| {case} | {entry['as it is']['median']:.1f} | {entry['trimmed']['median']:.1f} | "
-            f"**{g['median']:.1f}x** ({g['min']:.1f} to {g['max']:.1f}) |"
+            f"{times(entry['gain'], 1)} |"
         )
     return "\n".join(lines)

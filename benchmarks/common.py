@@ -50,6 +50,12 @@ def ratios(top: list[float], bottom: list[float]) -> dict[str, float]:
     return spread([a / b for a, b in zip(top, bottom, strict=True)])
 
 
+def times(ratio: dict[str, float], digits: int = 0) -> str:
+    """A spread of ratios as Markdown: the median in bold, then the range."""
+    low, middle, high = (f"{ratio[key]:.{digits}f}" for key in ("min", "median", "max"))
+    return f"**{middle}x** ({low} to {high})"
+
+
 @contextmanager
 def scratch() -> Iterator[None]:
     """Work in a temporary folder, since RecBole writes where it stands."""

@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from benchmarks.common import CORPORA, build, in_turn, our_epoch, ratios, recbole_epoch, scratch, spread
+from benchmarks.common import CORPORA, build, in_turn, our_epoch, ratios, recbole_epoch, scratch, spread, times
 from benchmarks.progress import Progress
 
 # data set, maximum length, RecBole's steps per measurement (its epochs take minutes; every step costs the same)
@@ -71,9 +71,9 @@ def table(result: dict[str, Any]) -> str:
         for suffix in ("", " as shipped"):
             if f"{PEERS[0]}{suffix}" not in entry:
                 continue
-            times = [entry[f"{model}{suffix}"]["median"] for model in PEERS]
+            medians = [entry[f"{model}{suffix}"]["median"] for model in PEERS]
             factors = [entry[f"{model}{suffix} / AttnSeq"] for model in PEERS]
-            cells = [f"{entry['AttnSeq']['median']:.2f}", *(f"{time:.2f}" for time in times)]
-            cells += [f"**{r['median']:.0f}x** ({r['min']:.0f} to {r['max']:.0f})" for r in factors]
+            cells = [f"{entry['AttnSeq']['median']:.2f}", *(f"{time:.2f}" for time in medians)]
+            cells += [times(factor) for factor in factors]
             lines.append(f"| {case}{suffix and ', RecBole' + suffix} | " + " | ".join(cells) + " |")
     return "\n".join(lines)

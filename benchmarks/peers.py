@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 
-from benchmarks.common import CORPORA, build, our_epoch, scratch, spread
+from benchmarks.common import CORPORA, build, our_epoch, scratch, spread, times
 
 _PEER = """
 import json, sys, time, logging, warnings
@@ -86,9 +86,7 @@ def table(result: dict[str, Any]) -> str:
         if "failed" in e:
             lines.append(f"| {dataset} | failed: {e['failed']} |||")
             continue
-        r = e["ratio"]
         lines.append(
-            f"| {dataset} | {e['AttnSeq']['median']:.2f} | {e['RecTools']['median']:.2f} | "
-            f"**{r['median']:.1f}x** ({r['min']:.1f} to {r['max']:.1f}) |"
+            f"| {dataset} | {e['AttnSeq']['median']:.2f} | {e['RecTools']['median']:.2f} | {times(e['ratio'], 1)} |"
         )
     return "\n".join(lines)

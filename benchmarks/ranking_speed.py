@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from recbole.trainer import Trainer
 
-from benchmarks.common import CORPORA, build, in_turn, ratios, scratch, seconds, spread
+from benchmarks.common import CORPORA, build, in_turn, ratios, scratch, seconds, spread, times
 from recbole_attnseq.nn.network import Network
 from recbole_attnseq.nn.packing import Packing
 from recbole_attnseq.registration import network_settings
@@ -84,10 +84,9 @@ def table(result: dict[str, Any]) -> str:
     if "skipped" in beauty:
         lines += [f"amazon-beauty skipped: {beauty['skipped']}"]
     else:
-        r = beauty["AttnSeq / SASRec"]
         lines += [
             f"amazon-beauty, {beauty['users']:,} users: {beauty['AttnSeq']['median']:,.0f} users a second, RecBole's "
-            f"SASRec {beauty['SASRec']['median']:,.0f}: **{r['median']:.1f}x** ({r['min']:.1f} to {r['max']:.1f}). "
+            f"SASRec {beauty['SASRec']['median']:,.0f}: {times(beauty['AttnSeq / SASRec'], 1)}. "
             f"The product of states and items alone allows {beauty['matrix product alone, users a second']:,.0f}.",
         ]
     lines += ["", "| items | last state, users/s | attention over 50 states, users/s |", "|---|---|---|"]
