@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,7 +10,16 @@ from typing import Any
 
 from recbole_attnseq.errors import UserError
 from recbole_attnseq.leaderboard.board import Board, Row
-from recbole_attnseq.leaderboard.records import RunRecord, hash_of, identity, protocol, read_record
+from recbole_attnseq.leaderboard.records import (
+    RunRecord,
+    hash_of,
+    identity,
+    is_sequential,
+    protocol,
+    read_record,
+    record_name,
+)
+from recbole_attnseq.training.processes import write_whole
 from recbole_attnseq.training.session import make_config
 
 DONE, MISSING, STALE, FAILED, CONFLICT = "done", "missing", "stale", "failed", "conflict"
@@ -45,7 +53,7 @@ class Cell:
     @property
     def name(self) -> str:
         """The record's file name."""
-        return f"{self.row.model}-{self.seed}-{self.config_hash}.json"
+        return record_name(self.row.model, self.seed, self.config_hash)
 
     def record_path(self, runs: Path) -> Path:
         """Where the record of this cell goes."""
@@ -184,9 +192,7 @@ def state_of(cell: Cell, inventory: Inventory, runs: Path, split_hash: str | Non
 
 def protocol_of(cell: Cell) -> dict[str, Any]:
     """The protocol that a cell's record will have."""
-    from recbole.utils import ModelType, get_model
-
-    return protocol(cell.config, get_model(cell.row.model).type == ModelType.SEQUENTIAL)
+    return protocol(cell.config, is_sequential(cell.row.model))
 
 
 def differences(before: Mapping[str, Any], now: Mapping[str, Any], most: int = 4) -> str:
@@ -207,7 +213,4 @@ def read_failure(path: Path) -> dict[str, Any] | None:
 
 def write_failure(path: Path, values: Mapping[str, Any]) -> None:
     """Keep why a run failed, whole or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_suffix(f".{os.getpid()}.part")
-    temporary.write_text(json.dumps(values, indent=1) + "\n", encoding="utf-8")
-    os.replace(temporary, path)
+    write_whole(path, json.dumps(values, indent=1) + "\n")

@@ -14,6 +14,8 @@ import numpy.typing as npt
 
 from recbole_attnseq.data.split_hash import pairs_of_loaders
 from recbole_attnseq.errors import UserError
+from recbole_attnseq.leaderboard.layout import json_text
+from recbole_attnseq.training.processes import write_whole
 
 SCHEMA = 1
 HISTORY_BOUNDS = (5, 10, 20, 50)
@@ -62,15 +64,9 @@ class SplitFacts:
     def save(self, folder: str | os.PathLike[str]) -> Path:
         """Write to ``folder``/dataset/splits/hash.json, whole or not at all; an equal file is left alone."""
         target = facts_path(folder, self.dataset, self.split_hash)
-        values = asdict(self)
-        lists = {key: json.dumps(values.pop(key)) for key in ("users", "history", "popularity")}
-        text = json.dumps(values, indent=1)
-        text = text[:-2] + "".join(f',\n "{key}": {value}' for key, value in lists.items()) + "\n}\n"
+        text = json_text(asdict(self), ("users", "history", "popularity"))
         if not target.is_file() or target.read_text(encoding="utf-8") != text:
-            target.parent.mkdir(parents=True, exist_ok=True)
-            temporary = target.with_suffix(f".{os.getpid()}.part")
-            temporary.write_text(text, encoding="utf-8")
-            os.replace(temporary, target)
+            write_whole(target, text)
         return target
 
 

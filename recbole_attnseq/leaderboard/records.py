@@ -12,7 +12,9 @@ from typing import Any
 
 from recbole_attnseq.errors import UserError
 from recbole_attnseq.leaderboard.items import beyond_accuracy
+from recbole_attnseq.leaderboard.layout import json_text
 from recbole_attnseq.training.memory import peak_resident_mib
+from recbole_attnseq.training.processes import write_whole
 from recbole_attnseq.training.provenance import commit, hardware, versions
 from recbole_attnseq.training.session import Session, by_user
 
@@ -73,21 +75,18 @@ class RunRecord:
     @property
     def name(self) -> str:
         """The file's name: model, seed and configuration; the same run always gets the same one."""
-        return f"{self.model}-{self.seed}-{self.config_hash}.json"
+        return record_name(self.model, self.seed, self.config_hash)
 
     def save(self, folder: str | os.PathLike[str]) -> Path:
         """Write to ``folder``/dataset/name, whole or not at all."""
         target = Path(folder) / self.dataset / self.name
-        target.parent.mkdir(parents=True, exist_ok=True)
-        temporary = target.with_suffix(f".{os.getpid()}.part")
-        values = asdict(self)
-        lists = {key: json.dumps(values.pop(key)) for key in ("users", "ranks", "curve")}
-        text = json.dumps(values, indent=1)
-        # The long lists stand on one line each, so that a record stays readable in a diff.
-        text = text[:-2] + "".join(f',\n "{key}": {value}' for key, value in lists.items()) + "\n}\n"
-        temporary.write_text(text, encoding="utf-8")
-        os.replace(temporary, target)
+        write_whole(target, json_text(asdict(self), ("users", "ranks", "curve")))
         return target
+
+
+def record_name(model: str, seed: int, config_hash: str) -> str:
+    """The file name of a run's record."""
+    return f"{model}-{seed}-{config_hash}.json"
 
 
 def read_record(path: str | os.PathLike[str]) -> RunRecord:
@@ -116,10 +115,11 @@ def read_record(path: str | os.PathLike[str]) -> RunRecord:
 def _from_first_schema(values: dict[str, Any]) -> dict[str, Any]:
     """A record of schema 1 with what schema 2 added; which items were shown was not kept, so ``beyond`` is empty."""
     config, model = values.get("config") or {}, str(values.get("model"))
-    return {**values, "schema": SCHEMA, "row": model, "protocol": protocol(config, _sequential(model)), "beyond": {}}
+    return {**values, "schema": SCHEMA, "row": model, "protocol": protocol(config, is_sequential(model)), "beyond": {}}
 
 
-def _sequential(model: str) -> bool:
+def is_sequential(model: str) -> bool:
+    """Whether RecBole counts a model among the sequential ones."""
     from recbole.utils import ModelType, get_model
 
     return bool(get_model(model).type == ModelType.SEQUENTIAL)
@@ -201,6 +201,6 @@ def make_record(
         parameters=session.parameters,
         notes=dict(notes),
         row=row or model,
-        protocol=protocol(config, _sequential(model)),
+        protocol=protocol(config, is_sequential(model)),
         beyond=beyond_accuracy(session),
     )

@@ -15,6 +15,7 @@ from recbole_attnseq.leaderboard.measures import per_target
 from recbole_attnseq.leaderboard.published import PUBLISHED, read_published
 from recbole_attnseq.leaderboard.records import read_record
 from recbole_attnseq.leaderboard.standings import Table, make_table
+from recbole_attnseq.training.processes import write_whole
 
 
 def write_report(boards: Path, results: Path) -> list[Path]:
@@ -32,10 +33,7 @@ def write_report(boards: Path, results: Path) -> list[Path]:
     for name, text in (("LEADERBOARD.md", markdown(report)), ("leaderboard.html", html(report))):
         target = results / name
         if not target.is_file() or target.read_text(encoding="utf-8") != text:
-            results.mkdir(parents=True, exist_ok=True)
-            temporary = target.with_suffix(f".{os.getpid()}.part")
-            temporary.write_text(text, encoding="utf-8")
-            os.replace(temporary, target)
+            write_whole(target, text)
         written.append(target)
     return written
 

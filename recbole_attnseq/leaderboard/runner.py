@@ -22,6 +22,7 @@ from typing import IO
 from recbole_attnseq.errors import UserError
 from recbole_attnseq.leaderboard.board import Row
 from recbole_attnseq.leaderboard.cells import Cell, best_yaml, flags_of, study_name, write_failure
+from recbole_attnseq.training.processes import interrupt_on_sigterm
 from recbole_attnseq.training.provenance import commit
 
 # Freed memory is kept and given out again, in huge pages: allocation is much of a baseline's time on a CPU.
@@ -132,7 +133,7 @@ def _run(command: list[str], log: Path, limit: float | None, places: Places, loc
             preexec_fn=_die_with_parent,
         )
         try:
-            with _terminated_as_interrupted():
+            with interrupt_on_sigterm():
                 code = child.wait(timeout=limit)
         except subprocess.TimeoutExpired:
             return f"stopped by the time limit of {limit:g} s"
@@ -156,24 +157,6 @@ def _end(child: subprocess.Popen[bytes]) -> None:
             with contextlib.suppress(subprocess.TimeoutExpired):
                 child.wait(timeout=patience)
                 return
-
-
-@contextlib.contextmanager
-def _terminated_as_interrupted() -> Iterator[None]:
-    """SIGTERM ends the leaderboard as Ctrl-C does, with its run."""
-
-    def interrupt(number: int, frame: object) -> None:
-        raise KeyboardInterrupt
-
-    try:
-        before = signal.signal(signal.SIGTERM, interrupt)
-    except ValueError:  # not in the main thread
-        yield
-        return
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
 
 
 def reason_of(code: int, output: str) -> str:

@@ -12,11 +12,12 @@ from dataclasses import replace
 import torch
 
 from recbole_attnseq.errors import UserError
+from recbole_attnseq.training.processes import interrupt_on_sigterm
 from recbole_attnseq.tuning.bookkeeping import recover, tally
 from recbole_attnseq.tuning.options import TuneOptions
 from recbole_attnseq.tuning.progress import Progress
 from recbole_attnseq.tuning.shares import limit_memory, memory_for, threads_for
-from recbole_attnseq.tuning.workers import Session, interrupt_on_sigterm, open_session, run_worker
+from recbole_attnseq.tuning.workers import Session, open_session, run_worker
 
 
 def run_workers(session: Session) -> None:

@@ -16,6 +16,7 @@ import yaml
 from optuna.trial import TrialState
 
 from recbole_attnseq.errors import UserError
+from recbole_attnseq.training.processes import write_whole
 from recbole_attnseq.tuning.problem import Problem
 from recbole_attnseq.tuning.storages import shown, with_driver
 from recbole_attnseq.tuning.study import final_name, winner
@@ -42,29 +43,21 @@ def write_report(folder: str, study: Any, problem: Problem, storage: Any, comman
     """
     try:
         os.makedirs(folder, exist_ok=True)
-        _write(folder, "trials.csv", _table(study))
+        write_whole(os.path.join(folder, "trials.csv"), _table(study))
         best = winner(study)
         runs = winner_runs(storage, study, best.number)
-        _write(folder, "best.yaml", best_yaml(study, problem, best))
+        write_whole(os.path.join(folder, "best.yaml"), best_yaml(study, problem, best))
         scores = test_scores(runs, best.number)
-        _write(folder, "test.json", json.dumps(scores, indent=2) + "\n")
+        write_whole(os.path.join(folder, "test.json"), json.dumps(scores, indent=2) + "\n")
         text = summary(study, problem, best, runs, scores, command)
-        _write(folder, "summary.md", text + "\n")
-        _write(folder, "study.html", page(study, text))
+        write_whole(os.path.join(folder, "summary.md"), text + "\n")
+        write_whole(os.path.join(folder, "study.html"), page(study, text))
     except OSError as error:
         raise UserError(
             f"the results cannot be written to {folder} ({error.strerror or error}). The study itself is safe; "
             "make room and start the same command again: only the report is left to do."
         ) from error
     return text
-
-
-def _write(folder: str, name: str, text: str) -> None:
-    """Write a file so that a full disk leaves the old one, not half a new one."""
-    path = os.path.join(folder, name)
-    with open(path + ".new", "w", encoding="utf-8") as file:
-        file.write(text)
-    os.replace(path + ".new", path)
 
 
 def _table(study: Any) -> str:

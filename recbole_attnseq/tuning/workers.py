@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import signal
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,6 +12,7 @@ import optuna
 from optuna.exceptions import StorageInternalError
 
 from recbole_attnseq.errors import UserError
+from recbole_attnseq.training.processes import interrupt_on_sigterm
 from recbole_attnseq.tuning.bookkeeping import Retry
 from recbole_attnseq.tuning.choices import check_countable, looks_at_seeds, make_pruner, make_sampler
 from recbole_attnseq.tuning.loop import Plan, work
@@ -104,24 +104,6 @@ def run_worker(session: Session, final: bool = True) -> None:
                 work(runs, session.storage, last, plan, bar.refresh)
             finally:
                 bar.close()
-
-
-@contextmanager
-def interrupt_on_sigterm() -> Iterator[None]:
-    """A cluster's SIGTERM ends a worker as Ctrl-C does, with its trial recorded."""
-
-    def interrupt(number: int, frame: Any) -> None:
-        raise KeyboardInterrupt
-
-    try:
-        before = signal.signal(signal.SIGTERM, interrupt)
-    except ValueError:  # not in the main thread
-        yield
-        return
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
 
 
 @contextmanager
