@@ -8,8 +8,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-# Rows of logits at a time. Small enough for a chunk to stay in a core's cache between the passes over it.
-CACHED_ELEMENTS = 1 << 20
+# Logits at a time. They are overwritten by their softmax and then by the next chunk's, so that the same few megabytes
+# are used all the time: new memory costs a CPU more than the arithmetic does.
+CACHED_ELEMENTS = 1 << 21
 # But no fewer rows than these bytes of a column: each chunk adds to the gradient of all items once.
 SMALLEST_COLUMN = 256
 # Rows are filled up to a multiple of this: a CPU's kernels are generated for the shapes they meet.
@@ -30,20 +31,22 @@ class _LinearCrossEntropy(torch.autograd.Function):
     def forward(ctx: Any, states: Tensor, items: Tensor, targets: Tensor, chunk: int, low: torch.dtype) -> Tensor:
         state_gradient, item_gradient = torch.empty_like(states), torch.zeros_like(items)
         narrow_states, narrow_items = states.to(low), items.to(low)
-        transposed = narrow_items.T.contiguous()
+        transposed = narrow_items.T
         count = len(states)
         losses = states.new_empty(count)
         narrow_states = F.pad(narrow_states, (0, 0, 0, -count % ROW_QUANTUM))
+        workspace = narrow_states.new_empty(min(chunk, len(narrow_states)), len(items))
         for start in range(0, count, chunk):
             rows, real = slice(start, start + chunk), min(chunk, count - start)
-            logits = narrow_states[rows] @ transposed
-            # Padding is no candidate, not even for the peak: its 0 would drown logits far below.
-            logits[:, 0] = float("-inf")
-            probabilities = torch.softmax(logits, dim=1)
-            losses[rows] = _losses(logits, probabilities, targets[rows])
+            queries = narrow_states[rows]
+            probabilities = _softmax(queries, transposed, workspace[: len(queries)])
+            losses[rows] = _losses(queries, transposed, probabilities, targets[rows])
             state_gradient[rows] = (probabilities @ narrow_items)[:real]
             # Rows that only fill up are zero: they add nothing to the items.
-            item_gradient += probabilities.T @ narrow_states[rows]
+            if low == item_gradient.dtype:
+                item_gradient.addmm_(probabilities.T, queries)
+            else:
+                item_gradient += probabilities.T @ queries
         item_gradient.index_add_(0, targets, states, alpha=-1)
         ctx.save_for_backward(state_gradient.sub_(items[targets]), item_gradient)
         ctx.count = count
@@ -56,14 +59,27 @@ class _LinearCrossEntropy(torch.autograd.Function):
         return state_gradient * scale, item_gradient * scale, None, None, None
 
 
-def _losses(logits: Tensor, probabilities: Tensor, targets: Tensor) -> Tensor:
-    """Minus the logarithm of each target's probability: (C,) from at least C rows of (C', N)."""
+def _softmax(queries: Tensor, transposed: Tensor, out: Tensor) -> Tensor:
+    """Softmax (C, N) of ``queries @ transposed`` over the real items, written to ``out``.
+
+    In place: a row's softmax writes each element after its last reading, on CPUs and GPUs; a test holds PyTorch to it.
+    """
+    torch.mm(queries, transposed, out=out)
+    # Padding is no candidate, not even for the peak: its 0 would drown logits far below.
+    out[:, 0] = float("-inf")
+    return torch.softmax(out, dim=1, out=out)
+
+
+def _losses(queries: Tensor, transposed: Tensor, probabilities: Tensor, targets: Tensor) -> Tensor:
+    """Minus the logarithm of each target's probability: (C,) from at least C rows of (C', D) and (C', N)."""
     found = probabilities[: len(targets)].gather(1, targets[:, None]).squeeze(1)
     found = found.to(torch.promote_types(found.dtype, torch.float32))
     losses = -found.log()
     lost = (found < SMALLEST_PROBABILITY).nonzero().squeeze(1)
     if len(lost):
-        exact = torch.log_softmax(logits[lost].to(losses.dtype), dim=1)
+        logits = (queries[lost] @ transposed).to(losses.dtype)
+        logits[:, 0] = float("-inf")
+        exact = torch.log_softmax(logits, dim=1)
         losses[lost] = -exact.gather(1, targets[lost, None]).squeeze(1)
     return losses
 

@@ -118,6 +118,18 @@ def test_sides_of_different_width_meet_in_the_wider() -> None:
     torch.testing.assert_close(found, torch.autograd.grad(expected, states)[0], **CLOSE)
 
 
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.bfloat16])
+@pytest.mark.parametrize("columns", [3, 17, 1683, 70_001])
+@pytest.mark.parametrize("device", ["cpu", pytest.param("cuda", marks=pytest.mark.gpu)])
+def test_pytorch_takes_a_softmax_in_place(device: str, columns: int, dtype: torch.dtype) -> None:
+    """Logits are overwritten by their softmax: no release of PyTorch may read a row again after writing to it."""
+    logits = torch.randn(67, columns, generator=torch.Generator().manual_seed(columns)).mul_(9).to(device, dtype)
+    logits[:, 0] = float("-inf")
+    expected = torch.softmax(logits, dim=1)
+    torch.softmax(logits, dim=1, out=logits)
+    assert torch.equal(logits, expected)
+
+
 @pytest.mark.parametrize("budget", [1_000, 20_000])
 def test_no_temporary_is_larger_than_the_budget(budget: int) -> None:
     states, items, targets = drawn(500, 800, torch.float32)
