@@ -10,6 +10,7 @@ from torch import Tensor
 from recbole_attnseq.nn.cross_entropy import linear_cross_entropy
 from tests.building import Largest, vectors
 
+NEEDS_GPU = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
 # The sums may be taken in float32, whatever comes in.
 CLOSE = {"rtol": 1e-5, "atol": 1e-6}
 
@@ -120,7 +121,7 @@ def test_sides_of_different_width_meet_in_the_wider() -> None:
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.bfloat16])
 @pytest.mark.parametrize("columns", [3, 17, 1683, 70_001])
-@pytest.mark.parametrize("device", ["cpu", pytest.param("cuda", marks=pytest.mark.gpu)])
+@pytest.mark.parametrize("device", ["cpu", pytest.param("cuda", marks=[pytest.mark.gpu, NEEDS_GPU])])
 def test_pytorch_takes_a_softmax_in_place(device: str, columns: int, dtype: torch.dtype) -> None:
     """Logits are overwritten by their softmax: no release of PyTorch may read a row again after writing to it."""
     logits = torch.randn(67, columns, generator=torch.Generator().manual_seed(columns)).mul_(9).to(device, dtype)
