@@ -10,7 +10,8 @@ import pytest
 from recbole_attnseq.nn.settings import NetworkSettings
 from recbole_attnseq.training.session import configure, train
 
-MODELS = sorted((Path(__file__).resolve().parents[1] / "configs" / "model").glob("*.yaml"))
+CONFIGS = Path(__file__).resolve().parents[1] / "configs"
+MODELS = sorted([*(CONFIGS / "model").glob("*.yaml"), *(CONFIGS / "tuned").glob("*.yaml")])
 
 
 def test_there_are_model_configurations() -> None:
