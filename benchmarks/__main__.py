@@ -26,6 +26,7 @@ from benchmarks import (
     to_quality,
 )
 from benchmarks.progress import Progress
+from recbole_attnseq.training.memory import keep_freed_memory
 from recbole_attnseq.training.provenance import commit, hardware, versions
 
 SECTIONS: dict[str, tuple[str, Any]] = {
@@ -51,6 +52,7 @@ def main() -> None:
     unknown = sorted(set(args.sections) - set(SECTIONS))
     if unknown:
         parser.error(f"unknown section {', '.join(unknown)}; choose of {', '.join(SECTIONS)}")
+    keep_freed_memory()  # to everyone's profit: models that are compared share this process
     FOLDER.mkdir(exist_ok=True)
     if not args.page:
         for name in args.sections or SECTIONS:

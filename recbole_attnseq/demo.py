@@ -12,6 +12,7 @@ import numpy as np
 import torch
 
 from recbole_attnseq.errors import UserError
+from recbole_attnseq.training.memory import keep_freed_memory
 from recbole_attnseq.training.session import configure, train
 
 DATASET = "ml-100k"
@@ -42,6 +43,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> None:
     """Train the four models, print the comparison, then the films."""
+    keep_freed_memory()
     os.makedirs(args.out, exist_ok=True)
     here = os.getcwd()
     os.chdir(args.out)  # RecBole writes its logs and checkpoints below the current folder

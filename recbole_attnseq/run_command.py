@@ -9,6 +9,7 @@ from typing import Any
 
 from recbole_attnseq.cli import settings_of
 from recbole_attnseq.errors import UserError
+from recbole_attnseq.training.memory import keep_freed_memory
 
 TAKES_SETTINGS = True
 
@@ -48,6 +49,7 @@ def run(args: argparse.Namespace) -> None:
     settings: dict[str, Any] = dict(settings_of(args.settings))
     if args.nproc < 1:
         raise UserError(f"--nproc is {args.nproc}; at least one process is needed.")
+    keep_freed_memory()
     if args.record:
         record(args, files, settings)
         return
@@ -73,13 +75,14 @@ def record(args: argparse.Namespace, files: list[str], settings: dict[str, Any])
     if not dataset:
         raise UserError("no data set named; add --dataset=NAME, e.g. --dataset=ml-100k.")
     config = configure(args.model or given.get("model") or "AttnSeq", str(dataset), files, settings)
+    kept = keep_freed_memory()
     session = train(config, fast_batches=args.fast_batches, compiled=args.compiled, each_epoch=print_epoch)
     print_scores("valid", session.valid_result)
     print_scores("test", session.test_result)
     notes = {
         "fast_batches": args.fast_batches,
         "compiled": args.compiled,
-        "allocator": os.environ.get("GLIBC_TUNABLES", ""),
+        "allocator": "keeps freed memory" if kept else os.environ.get("GLIBC_TUNABLES", ""),
     }
     print(f"split hash: {config['split_hash']}")
     facts_of(session.train, session.valid, session.test).save(args.record)

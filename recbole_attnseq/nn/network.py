@@ -98,12 +98,16 @@ class Network(nn.Module):
     def scores(self, items: Tensor, packing: Packing, vectors: Tensor | None = None) -> Tensor:
         """Scores (B, K) of candidates with ``vectors`` (K, D), by default all items, at the end of each sequence."""
         candidates = self.vectors() if vectors is None else vectors
-        states = self.states(items, packing)
         if not self.attention.uses_history:
-            return self.attention.final(states, candidates, packing) * self.sharpness
+            return self.last_states(items, packing) @ candidates.T
+        states = self.states(items, packing)
         step = max(1, self.budget // (len(packing.lengths) * packing.longest))
         parts = [self.attention.final(states, part, packing) for part in candidates.split(step)]
         return torch.cat(parts, dim=1) * self.sharpness
+
+    def last_states(self, items: Tensor, packing: Packing) -> Tensor:
+        """States (B, D) at the end of each sequence, sharpened: all that an attention without history compares."""
+        return self.states(items, packing)[packing.last] * self.sharpness
 
     def pair_scores(self, items: Tensor, packing: Packing, candidates: Tensor) -> Tensor:
         """Scores (B,) of one candidate a sequence: ``candidates`` (B,) item numbers."""

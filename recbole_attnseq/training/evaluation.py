@@ -42,8 +42,16 @@ class Ranking:
         return struct
 
 
-def rows_per_block(width: int, budget: int) -> int:
-    """How many rows of ``width`` scores fit into ``budget`` elements.
+# A CPU ranks a few megabytes of scores after the other: they stay in its caches, and their memory is used again.
+CACHED_SCORES = 1 << 21
+# But each block reads the whole catalogue once: for so many rows at the least, where the budget allows them.
+SMALLEST_BLOCK = 64
+# float32 counts no further than this.
+COUNTABLE = 1 << 24
+
+
+def rows_per_block(width: int, budget: int, device: torch.device | None = None) -> int:
+    """How many rows of ``width`` scores to rank at a time: as ``budget`` elements hold, on a CPU as its caches do.
 
     Raises:
         UserError: not even one does.
@@ -53,7 +61,33 @@ def rows_per_block(width: int, budget: int) -> int:
             f"memory_budget holds {budget * 4 / 2**20:.2f} MiB, but one row of scores takes "
             f"{width * 4 / 2**20:.2f} MiB; raise memory_budget."
         )
-    return budget // width
+    fitting = budget // width
+    if device is not None and device.type == "cpu":
+        return min(fitting, max(SMALLEST_BLOCK, CACHED_SCORES // width))
+    return fitting
+
+
+def encode_ahead(encode: Callable[[slice], Tensor], rows: int, many: int) -> Callable[[slice], Tensor]:
+    """States of ``many`` rows at a time for a caller who goes through ``rows`` rows in order by fewer.
+
+    Args:
+        encode: rows to their states (b, D).
+        rows: how many there are.
+        many: how many to encode at a time.
+
+    Returns:
+        The same as ``encode``, quick for slices that follow each other.
+    """
+    held, begin = torch.empty(0), 0
+
+    def states(wanted: slice) -> Tensor:
+        nonlocal held, begin
+        if wanted.start < begin or wanted.stop > begin + len(held):
+            begin = wanted.start
+            held = encode(slice(begin, max(wanted.stop, min(begin + many, rows))))
+        return held[wanted.start - begin : wanted.stop - begin]
+
+    return states
 
 
 @torch.no_grad()
@@ -75,6 +109,7 @@ def rank_targets(
         top: how many of the highest items to keep for each row.
     """
     ranks, tops = [], []
+    flags = torch.empty(0)
     for start in range(0, len(targets), block):
         rows = slice(start, min(start + block, len(targets)))
         scores = score(rows)
@@ -85,9 +120,13 @@ def rank_targets(
             row, item = seen(rows)
             scores[row.to(scores.device), item.to(scores.device)] = float("-inf")
             scores.scatter_(1, target, own)
-        higher = (scores > own).sum(1)
+        if flags.shape != scores.shape or flags.device != scores.device:
+            flags = torch.empty_like(scores, dtype=torch.float32)
+        # Sums of truth values are an order slower on a CPU than those of numbers.
+        counting = torch.float32 if scores.shape[1] <= COUNTABLE else torch.float64
+        higher = torch.gt(scores, own, out=flags).sum(1, dtype=counting).long()
         # Ties are rare, but a model that scores everything alike must not look perfect.
-        tied = (scores == own).sum(1) > 1
+        tied = torch.eq(scores, own, out=flags).sum(1, dtype=counting) > 1
         if bool(tied.any()):
             below = torch.arange(scores.shape[1], device=scores.device) < target[tied]
             higher[tied] += ((scores[tied] == own[tied]) & below).sum(1)

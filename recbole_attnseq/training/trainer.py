@@ -23,7 +23,14 @@ from recbole_attnseq.nn.packing import Packing
 from recbole_attnseq.training.averaging import WeightAverage
 from recbole_attnseq.training.batching import cut
 from recbole_attnseq.training.checkpoints import read_checkpoint
-from recbole_attnseq.training.evaluation import ANSWERED, Ranking, rank_targets, rows_per_block, seen_items
+from recbole_attnseq.training.evaluation import (
+    ANSWERED,
+    Ranking,
+    encode_ahead,
+    rank_targets,
+    rows_per_block,
+    seen_items,
+)
 from recbole_attnseq.training.optimizer import DenseAndSparse, fused
 from recbole_attnseq.training.precision import choose, matmul_precision
 
@@ -163,17 +170,23 @@ class AttnSeqTrainer(Trainer):  # type: ignore[misc]
         with matmul_precision(self.precision.matmul):
             vectors = network.vectors()
 
-            def score(rows: slice) -> Tensor:
+            def histories(rows: slice) -> tuple[Tensor, Packing]:
                 length = store.length[rows]
                 items = store.items[ranges(store.target[rows] - length, length)].to(device)
-                packing = Packing(length.to(device), self.model.max_seq_length)
-                scores: Tensor = network.scores(items, packing, vectors)
-                return scores
+                return items, Packing(length.to(device), self.model.max_seq_length)
+
+            block = rows_per_block(len(vectors), network.budget, device)
+            if network.attention.uses_history:
+                score = lambda rows: network.scores(*histories(rows), vectors)  # noqa: E731
+            else:
+                many = rows_per_block(len(vectors), network.budget)
+                states = encode_ahead(lambda rows: network.last_states(*histories(rows)), len(store.target), many)
+                score = lambda rows: states(rows) @ vectors.T  # noqa: E731
 
             return rank_targets(
                 score,
                 store.items[store.target],
-                rows_per_block(len(vectors), network.budget),
+                block,
                 seen=seen_items(dataset) if self.config["exclude_history"] else None,
                 top=top,
             )

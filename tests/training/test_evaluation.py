@@ -10,7 +10,15 @@ import pytest
 import torch
 
 from recbole_attnseq.errors import UserError
-from recbole_attnseq.training.evaluation import Ranking, rank_targets, rows_per_block, seen_items
+from recbole_attnseq.training.evaluation import (
+    CACHED_SCORES,
+    SMALLEST_BLOCK,
+    Ranking,
+    encode_ahead,
+    rank_targets,
+    rows_per_block,
+    seen_items,
+)
 from recbole_attnseq.training.session import configure, train
 
 METRICS = ["Recall", "MRR", "NDCG", "Hit", "Precision", "F1", "MAP", "ItemCoverage", "GiniIndex", "AveragePopularity"]
@@ -104,6 +112,29 @@ def test_a_budget_below_one_row_is_refused() -> None:
     assert rows_per_block(100, 1000) == 10
     with pytest.raises(UserError, match="memory_budget"):
         rows_per_block(1001, 1000)
+
+
+def test_a_cpu_ranks_by_smaller_blocks_within_the_budget() -> None:
+    cpu = torch.device("cpu")
+    assert rows_per_block(CACHED_SCORES // 100, 10 * CACHED_SCORES, cpu) == 100
+    assert rows_per_block(CACHED_SCORES, 100 * CACHED_SCORES, cpu) == SMALLEST_BLOCK
+    assert rows_per_block(CACHED_SCORES, 3 * CACHED_SCORES, cpu) == 3
+    with pytest.raises(UserError, match="memory_budget"):
+        rows_per_block(1001, 1000, cpu)
+
+
+@pytest.mark.parametrize("block", [1, 3, 4, 5, 23])
+def test_states_encoded_ahead_are_those_asked_for(block: int) -> None:
+    rows, made = torch.arange(23), []
+
+    def encode(part: slice) -> torch.Tensor:
+        made.append(part)
+        return rows[part, None]
+
+    states = encode_ahead(encode, 23, 8)
+    for start in range(0, 23, block):
+        assert states(slice(start, min(start + block, 23))).flatten().equal(rows[start : start + block])
+    assert len(made) <= (1 if block == 23 else 3 if 8 % block == 0 else 23 // block + 1)
 
 
 def test_hits_are_read_off_the_ranks() -> None:
