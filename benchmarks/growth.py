@@ -25,6 +25,7 @@ from recbole_attnseq.training.precision import choose, matmul_precision
 TOKENS = 40_000
 LENGTHS = (50, 200, 1000)
 CATALOGUES = (10_000, 100_000, 1_000_000)
+REPEATS = 3
 
 
 def store(length: int, items: int) -> SequenceStore:
@@ -71,17 +72,22 @@ def operations_a_token(length: int) -> dict[str, float]:
     return {"layers": layers, "attention": 3 * s.n_layers * 2 * 2 * (length + 1) / 2 * s.hidden_size / 1e6}
 
 
+def _repeated(length: int, items: int) -> dict[str, Any]:
+    """The median process: where a large table comes to lie in memory differs from one to the next."""
+    command = ["-m", "benchmarks.growth", str(length), str(items)]
+    runs = [measured(command, folder=Path(__file__).parent, minutes=10) for _ in range(REPEATS)]
+    failed = [run for run in runs if "microseconds" not in run]
+    return failed[0] if failed else sorted(runs, key=lambda run: run["microseconds"])[REPEATS // 2]
+
+
 def run(progress: Progress) -> dict[str, Any]:
-    """Microseconds a token and peak memory by length and by catalogue, each point in a process of its own."""
+    """Microseconds a token and peak memory by length and by catalogue, the median of several processes each."""
     points = {"length": [(n, n, 10_000) for n in LENGTHS], "items": [(n, 50, n) for n in CATALOGUES]}
-    here = Path(__file__).parent
     result: dict[str, Any] = {
         axis: {
             str(key): progress.once(
                 f"{axis} {key}",
-                lambda length=length, items=items: measured(  # type: ignore[misc]
-                    ["-m", "benchmarks.growth", str(length), str(items)], folder=here, minutes=10
-                ),
+                lambda length=length, items=items: _repeated(length, items),  # type: ignore[misc]
             )
             for key, length, items in several
         }
