@@ -27,11 +27,17 @@ def markdown(report: Mapping[str, Any]) -> str:
     for table in report["tables"]:
         parts.append(_table(table))
     if report["ablation"]:
-        parts += ["## Trials that informed a choice\n", "Selected on validation; NDCG@10, one run each.\n"]
+        parts += [
+            "## Trials that informed a choice\n",
+            "Selected on validation; NDCG@10, one run each; settings against the first of the table.\n",
+        ]
         for group in report["ablation"]:
             parts.append(_grid(
-                [f"{group['dataset']}", "validation", "test"],
-                [[f"[{b['name']}]({b['file']})", f"{b['valid']:.4f}", f"{b['test']:.4f}"] for b in group["bars"]],
+                [f"{group['dataset']}, among {group['candidates']}", "validation", "test", "settings"],
+                [
+                    [f"[{b['name']}]({b['file']})", f"{b['valid']:.4f}", f"{b['test']:.4f}", b["differs"]]
+                    for b in group["bars"]
+                ],
             ))  # fmt: skip
     if report["skipped"]:
         parts.append(f"## Left out\n\n{len(report['skipped'])} files could not be used:\n")

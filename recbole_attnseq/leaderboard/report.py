@@ -112,32 +112,45 @@ def _same_data(row: Mapping[str, Any], facts: SplitFacts) -> bool:
     return tuple(row["data"][key] for key in ("users", "items", "interactions")) == counts
 
 
+# What does not make two trials differ: repetitions, and how long they might have gone on.
+_NO_DIFFERENCE = {"seed", "epochs", "stopping_step", "dataset", "data_path", "topk", "metrics"}
+
+
 def _ablation(folder: Path, metric: str = "ndcg@10") -> tuple[list[dict[str, Any]], list[str]]:
-    """The records of trials, a bar each; selected on validation, so that is what they show."""
-    groups: list[dict[str, Any]] = []
+    """The records of trials by data set and candidates, a bar each; selected on validation, so that is what they show.
+
+    Each says by which settings it differs from the best of its group, of those that both knew.
+    """
+    groups: dict[tuple[str, str], list[tuple[dict[str, Any], dict[str, Any]]]] = {}
     skipped: list[str] = []
-    for place in sorted(path for path in folder.glob("*") if path.is_dir()) if folder.is_dir() else []:
-        bars: list[dict[str, Any]] = []
-        for path in sorted(place.glob("*.json")):
-            try:
-                record = read_record(path)
-            except UserError as error:
-                skipped.append(str(error))
-                continue
-            if metric not in record.valid:
-                skipped.append(f"record {path} has no validation {metric}; it is not drawn.")
-                continue
-            bars.append(
-                {
-                    "name": path.stem,
-                    "file": path.relative_to(folder.parent).as_posix(),
-                    "seed": record.seed,
-                    "valid": round(record.valid[metric], 6),
-                    "test": round(float(per_target(metric, record.ranks).mean()), 6),
-                }
-            )
-        if bars:
-            groups.append(
-                {"dataset": place.name, "metric": metric, "bars": sorted(bars, key=lambda bar: -bar["valid"])}
-            )
-    return groups, skipped
+    for path in sorted(folder.glob("*/*.json")):
+        try:
+            record = read_record(path)
+        except UserError as error:
+            skipped.append(str(error))
+            continue
+        if metric not in record.valid:
+            skipped.append(f"record {path} has no validation {metric}; it is not drawn.")
+            continue
+        bar = {
+            "name": path.stem,
+            "file": path.relative_to(folder.parent).as_posix(),
+            "seed": record.seed,
+            "valid": round(record.valid[metric], 6),
+            "test": round(float(per_target(metric, record.ranks).mean()), 6),
+        }
+        candidates = "new items" if record.protocol["exclude_history"] else "all items"
+        groups.setdefault((path.parent.name, candidates), []).append((bar, record.config))
+    found = []
+    for (dataset, candidates), trials in groups.items():
+        trials.sort(key=lambda trial: -trial[0]["valid"])
+        best = trials[0][1]
+        bars = [{**bar, "differs": _differences(config, best)} for bar, config in trials]
+        found.append({"dataset": dataset, "candidates": candidates, "metric": metric, "bars": bars})
+    return found, skipped
+
+
+def _differences(config: Mapping[str, Any], other: Mapping[str, Any]) -> str:
+    """``key=value`` of a trial's configuration where another one's, which knows the key too, has another value."""
+    keys = sorted((config.keys() & other.keys()) - _NO_DIFFERENCE)
+    return ", ".join(f"{key}={config[key]}" for key in keys if config[key] != other[key])

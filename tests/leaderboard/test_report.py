@@ -16,6 +16,7 @@ from recbole_attnseq.leaderboard.html_page import html
 from recbole_attnseq.leaderboard.markdown_page import markdown
 from recbole_attnseq.leaderboard.measures import per_target
 from recbole_attnseq.leaderboard.published import PUBLISHED
+from recbole_attnseq.leaderboard.records import read_record
 from recbole_attnseq.leaderboard.report import assemble, write_report
 from recbole_attnseq.leaderboard.significance import compare, holm
 from recbole_attnseq.leaderboard.standings import aligned
@@ -45,8 +46,6 @@ def test_figures_follow_from_the_records(boards: Path) -> None:
     (table,) = assemble(boards, RESULTS)["tables"]
     assert [row["name"] for row in table["rows"]] == ["AttnSeq", "BPR", "Pop", "FPMC"]
     cells = {(cell.row.name, cell.seed): cell for cell in cells_of(read_board(boards / "tiny.yaml"), Path("none"))}
-    from recbole_attnseq.leaderboard.records import read_record
-
     records = {key: read_record(c.record_path(RESULTS / "runs")) for key, c in cells.items() if key[0] != "FPMC"}
     ours = [per_target("ndcg@10", records["AttnSeq", seed].ranks) for seed in (1, 2)]
     first = table["rows"][0]
@@ -160,3 +159,27 @@ def test_facts_survive_their_file(workdir: Path) -> None:
     facts = fake_facts("tiny")
     assert facts.save("runs") == facts_path("runs", "tiny", SPLIT)
     assert read_facts(facts_path("runs", "tiny", SPLIT)) == facts
+
+
+def test_trials_are_apart_by_candidates_and_say_what_they_changed(boards: Path) -> None:
+    place = RESULTS / "ablation" / "tiny"
+    record = read_record(next((RESULTS / "runs" / "tiny").glob("Pop-*.json")))
+
+    def trial(name: str, valid: float, seen_left_out: bool, **settings: object) -> None:
+        changed = dataclasses.replace(
+            record,
+            valid={**record.valid, "ndcg@10": valid},
+            config={"dropout": 0.5, "epochs": 3, **settings},
+            protocol={**record.protocol, "exclude_history": seen_left_out},
+        )
+        changed.save(place.parent.parent / "scratch").rename(place / f"{name}.json")
+
+    place.mkdir(parents=True)
+    trial("low", 0.1, True, dropout=0.2, epochs=9)
+    trial("high", 0.2, True, new_key=1)
+    trial("other", 0.3, False)
+    groups = assemble(boards, RESULTS)["ablation"]
+    assert [(g["candidates"], [(b["name"], b["differs"]) for b in g["bars"]]) for g in groups] == [
+        ("new items", [("high", ""), ("low", "dropout=0.2")]),
+        ("all items", [("other", "")]),
+    ]

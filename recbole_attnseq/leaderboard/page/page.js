@@ -258,13 +258,13 @@ function ablationChart(group) {
     "aria-label": `${shown(group.metric)} on validation of ${bars.length} trials on ${group.dataset}` });
   bars.forEach((b, index) => {
     const rect = draw("rect", { x: left, y: index * bar + 4, height: bar - 8, width: Math.max(1, (b.valid / high) * (W - left - 60)) },
-      draw("title", {}, `${b.name}: validation ${four(b.valid)}, test ${four(b.test)}`));
+      draw("title", {}, `${b.name}: validation ${four(b.valid)}, test ${four(b.test)}${b.differs ? `; ${b.differs}` : ""}`));
     rect.style.fill = colour(0);
     const link = draw("a", { href: b.file }, draw("text", { x: left - 6, y: index * bar + bar / 2 + 4, "text-anchor": "end",
       "text-decoration": "underline" }, b.name));
     svg.append(link, rect, draw("text", { x: left + (b.valid / high) * (W - left - 60) + 6, y: index * bar + bar / 2 + 4 }, four(b.valid)));
   });
-  return figure("ablation", `${group.dataset}: ${shown(group.metric)} on validation, a trial a bar`, svg, null);
+  return figure("ablation", `${group.dataset}, among ${group.candidates}: ${shown(group.metric)} on validation, a trial a bar`, svg, null);
 }
 
 /* ---- the page ---- */
