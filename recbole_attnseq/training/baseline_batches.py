@@ -20,8 +20,8 @@ from recbole_attnseq.data.batches import fill
 # column), and those with layers of the maximum length: Caser, HGN, SINE, RepeatNet.
 PADDING_FREE = frozenset(
     {
-        "AttnSeq", "BERT4Rec", "CORE", "FDSA", "FPMC", "GCSAN", "GRU4Rec", "GRU4RecF", "HRM", "NARM", "SASRec",
-        "SASRecF", "SRGNN",
+        "AttnSeq", "CORE", "FDSA", "FPMC", "GCSAN", "GRU4Rec", "GRU4RecF", "HRM", "NARM", "SASRec", "SASRecF",
+        "SRGNN",
     }
 )  # fmt: skip
 

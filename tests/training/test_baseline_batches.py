@@ -97,7 +97,15 @@ def test_each_row_once_an_epoch_in_batches_of_like_length(tiny: str, quiet: dict
     assert max(spread) < int(length.max() - length.min())
 
 
-@pytest.mark.parametrize("model", [*LEFT_OUT, "BPR"])
+def test_bert4rec_has_no_loss_on_batches_of_single_items(tiny: str, quiet: dict[str, Any]) -> None:
+    """Why it keeps its batches, though each is equal when trimmed: RecBole divides by the number of a batch's masks."""
+    _, train, network = _parts("BERT4Rec", tiny, quiet)
+    rows = (train._dataset.inter_feat["item_length"] == 1).nonzero().flatten()
+    assert len(rows) > 1
+    assert network.calculate_loss(trim(train.collate_fn(rows.numpy()), train._dataset)).isnan()
+
+
+@pytest.mark.parametrize("model", [*LEFT_OUT, "BERT4Rec", "BPR"])
 def test_other_models_keep_their_batches(tiny: str, quiet: dict[str, Any], model: str) -> None:
     assert model not in PADDING_FREE
 
