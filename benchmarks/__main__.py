@@ -1,4 +1,4 @@
-"""All benchmarks: `python -m benchmarks [section ...] [--peers PYTHON]`; writes records and RESULTS.md.
+"""All benchmarks: `python -m benchmarks [section ...] [--peers PYTHON [--peer NAME]]`; writes records and RESULTS.md.
 
 Each section measures its pairs in one process, in turn and repeatedly, and prints ratios. Nothing else should run. A
 section that was interrupted goes on where it stopped, as long as the commit is the same.
@@ -46,16 +46,19 @@ def main() -> None:
     """Run the named sections (all by default), then write the page from all records there are."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("sections", nargs="*", metavar="SECTION", help=f"of {', '.join(SECTIONS)}; all by default")
-    parser.add_argument("--peers", metavar="PYTHON", help="also RecTools' SASRec, through an interpreter that has it")
+    parser.add_argument("--peers", metavar="PYTHON", help="other packages' SASRec, by an interpreter that has them")
+    parser.add_argument("--peer", choices=list(peers.PEERS), help="that peer alone, and no section that is not named")
     parser.add_argument("--page", action="store_true", help="only write the page from the records")
     args = parser.parse_args()
     unknown = sorted(set(args.sections) - set(SECTIONS))
     if unknown:
         parser.error(f"unknown section {', '.join(unknown)}; choose of {', '.join(SECTIONS)}")
+    if args.peer and not args.peers:
+        parser.error("--peer needs --peers PYTHON, an interpreter that has it")
     keep_freed_memory()  # to everyone's profit: models that are compared share this process
     FOLDER.mkdir(exist_ok=True)
     if not args.page:
-        for name in args.sections or SECTIONS:
+        for name in args.sections or ([] if args.peer else SECTIONS):
             title, module = SECTIONS[name]
             print(f"\n## {title}\n", flush=True)
             progress = Progress(FOLDER / f"{name}.partial.json", commit())
@@ -63,9 +66,10 @@ def main() -> None:
             save(name, module.run(progress) if takes else module.run())
             progress.finish()
             print(module.table(load(name)["result"]), flush=True)
-        if args.peers:
-            save("peers", peers.run(args.peers))
-            print(peers.table(load("peers")["result"]))
+        for name in [args.peer] if args.peer else peers.PEERS if args.peers else []:
+            print(f"\n## Beside {name}'s SASRec\n", flush=True)
+            save(f"peer-{name}", peers.run(args.peers, name))
+            print(peers.table(load(f"peer-{name}")["result"]), flush=True)
     write_page(Path(__file__).parent)
 
 
@@ -107,7 +111,7 @@ def page() -> str:
         "",
         "![Time of an epoch and growth](RESULTS.svg)",
     ]
-    sections = {**SECTIONS, "peers": ("Beside RecTools' SASRec", peers)}
+    sections = {**SECTIONS, **{f"peer-{name}": (f"Beside {name}'s SASRec", peers) for name in peers.PEERS}}
     for name, (title, module) in sections.items():
         if not (FOLDER / f"{name}.json").is_file():
             continue
