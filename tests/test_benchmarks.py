@@ -6,9 +6,10 @@ import xml.etree.ElementTree as ElementTree
 from pathlib import Path
 
 import pytest
+import torch
 
 from benchmarks import __main__ as command
-from benchmarks import plot
+from benchmarks import peers, plot
 from benchmarks.child import measured
 from benchmarks.growth import operations_a_token
 from benchmarks.progress import Progress
@@ -74,3 +75,12 @@ def test_attentions_operations_alone_grow_with_the_history() -> None:
     short, long = operations_a_token(50), operations_a_token(1000)
     assert short["layers"] == long["layers"]
     assert long["attention"] / short["attention"] == pytest.approx(1001 / 51)
+
+
+def test_a_peer_trains_the_last_targets_of_each_user() -> None:
+    user = torch.tensor([1] * 60 + [2] * 3 + [3])
+    kept = torch.ones_like(user, dtype=torch.bool)
+    assert peers.trained(kept, user) == peers.LENGTH + 2
+    kept[-2:] = False  # the last of user 2 and all of user 3 belong to validation and test
+    assert peers.trained(kept, user) == peers.LENGTH + 1
+    assert set(peers.LOSSES) == set(peers.PEERS)
