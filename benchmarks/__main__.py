@@ -55,7 +55,7 @@ def main() -> None:
         parser.error(f"unknown section {', '.join(unknown)}; choose of {', '.join(SECTIONS)}")
     if args.peer and not args.peers:
         parser.error("--peer needs --peers PYTHON, an interpreter that has it")
-    keep_freed_memory()  # to everyone's profit: models that are compared share this process
+    keep_freed_memory()  # RecBole's models share this process; peers are timed with and without
     FOLDER.mkdir(exist_ok=True)
     if not args.page:
         for name in args.sections or ([] if args.peer else SECTIONS):

@@ -49,10 +49,10 @@ def run(args: argparse.Namespace) -> None:
     settings: dict[str, Any] = dict(settings_of(args.settings))
     if args.nproc < 1:
         raise UserError(f"--nproc is {args.nproc}; at least one process is needed.")
-    keep_freed_memory()
     if args.record:
         record(args, files, settings)
         return
+    keep_freed_memory()
     result = train_and_test(args.model, args.dataset, files, settings, nproc=args.nproc)
     if result is not None:
         print_scores("valid", result["best_valid_result"])
