@@ -41,7 +41,12 @@ class AttnSeq(SequentialRecommender):  # type: ignore[misc]
         # A dense update of a large table would cost more than the step; several processes add dense gradients.
         large = LOSSES[settings.loss_type].sampled and self.n_items > SPARSE_ABOVE and not settings.item_dense
         sparse = config["sparse_updates"] if config["sparse_updates"] != "auto" else large and config["single_spec"]
-        self.network = Network(settings, budget=elements(config["memory_budget"]), sparse=bool(sparse))
+        self.network = Network(
+            settings,
+            budget=elements(config["memory_budget"]),
+            sparse=bool(sparse),
+            history_negatives=history_negatives(config),
+        )
 
     def pack(self, interaction: Any) -> tuple[Tensor, Packing]:
         """The histories of a RecBole batch, (B, L) padded on the right, as (T,) items and their packing."""
@@ -80,3 +85,20 @@ def elements(megabytes: object) -> int:
     if isinstance(megabytes, bool) or not isinstance(megabytes, (int, float)) or megabytes <= 0:
         raise UserError(f"memory_budget is {megabytes!r}; give the MiB that a temporary may take, e.g. 128.")
     return int(megabytes * 2**20 / 4)
+
+
+def history_negatives(values: Any) -> bool:
+    """Whether the loss compares a target with the items before it; by itself, as the ranking does.
+
+    Args:
+        values: a configuration, or its values by key.
+
+    Raises:
+        UserError: neither a truth value nor auto.
+    """
+    wanted = values["history_negatives"]
+    if wanted == "auto":
+        return not values["exclude_history"]
+    if not isinstance(wanted, bool):
+        raise UserError(f"history_negatives is {wanted!r}; choose True, False or auto.")
+    return wanted

@@ -142,7 +142,7 @@ def check_settings(values: dict[str, Any]) -> None:
     Raises:
         UserError: names the key and what it may be.
     """
-    from recbole_attnseq.model import elements
+    from recbole_attnseq.model import elements, history_negatives
     from recbole_attnseq.nn.settings import NetworkSettings
     from recbole_attnseq.training.averaging import check_decay
 
@@ -153,6 +153,7 @@ def check_settings(values: dict[str, Any]) -> None:
     except UserError as error:
         raise UserError(str(error).replace("max_length", "MAX_ITEM_LIST_LENGTH")) from None
     elements(values.get("memory_budget"))
+    history_negatives(values)
     if values.get("weight_average"):  # 0, False and nothing mean that there is none
         check_decay(values["weight_average"])
     for key in ("train_batch_size", "eval_batch_size", "epochs"):

@@ -74,10 +74,16 @@ def stir(module: nn.Module, seed: int = 0) -> None:
             parameter += noise
 
 
-def network(budget: int = 1 << 20, seed: int = 0, dtype: torch.dtype = torch.float64, **changes: Any) -> Network:
+def network(
+    budget: int = 1 << 20,
+    seed: int = 0,
+    dtype: torch.dtype = torch.float64,
+    history_negatives: bool = True,
+    **changes: Any,
+) -> Network:
     """A tiny stirred network in evaluation mode."""
     torch.manual_seed(seed)
-    built = Network(settings(**changes), budget=budget).to(dtype)
+    built = Network(settings(**changes), budget=budget, history_negatives=history_negatives).to(dtype)
     stir(built, seed)
     return built.eval()
 

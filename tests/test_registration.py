@@ -151,6 +151,7 @@ def test_a_key_of_the_users_own_is_let_through(tiny: str) -> None:
         ({"train_batches": "all"}, "train_batches is 'all'"),
         ({"train_batch_size": 0}, "train_batch_size is 0"),
         ({"memory_budget": "none"}, "memory_budget is 'none'"),
+        ({"history_negatives": "some"}, "history_negatives is 'some'"),
         ({"learning_rate": "fast"}, "learning_rate is 'fast'"),
         ({"epochs": -1}, "epochs is -1"),
     ],

@@ -8,6 +8,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from recbole_attnseq.nn.history import Histories
+
 # Logits at a time. They are overwritten by their softmax and then by the next chunk's, so that the same few megabytes
 # are used all the time: new memory costs a CPU more than the arithmetic does.
 CACHED_ELEMENTS = 1 << 21
@@ -28,7 +30,15 @@ class _LinearCrossEntropy(torch.autograd.Function):
     """
 
     @staticmethod
-    def forward(ctx: Any, states: Tensor, items: Tensor, targets: Tensor, chunk: int, low: torch.dtype) -> Tensor:
+    def forward(
+        ctx: Any,
+        states: Tensor,
+        items: Tensor,
+        targets: Tensor,
+        chunk: int,
+        low: torch.dtype,
+        histories: Histories | None,
+    ) -> Tensor:
         state_gradient, item_gradient = torch.empty_like(states), torch.zeros_like(items)
         narrow_states, narrow_items = states.to(low), items.to(low)
         transposed = narrow_items.T
@@ -36,11 +46,14 @@ class _LinearCrossEntropy(torch.autograd.Function):
         losses = states.new_empty(count)
         narrow_states = F.pad(narrow_states, (0, 0, 0, -count % ROW_QUANTUM))
         workspace = narrow_states.new_empty(min(chunk, len(narrow_states)), len(items))
-        for start in range(0, count, chunk):
+        starts = list(range(0, count, chunk))
+        bounds = histories.bounds([*starts, count]) if histories else []
+        for number, start in enumerate(starts):
             rows, real = slice(start, start + chunk), min(chunk, count - start)
             queries = narrow_states[rows]
-            probabilities = _softmax(queries, transposed, workspace[: len(queries)])
-            losses[rows] = _losses(queries, transposed, probabilities, targets[rows])
+            left_out = histories.part(rows, slice(*bounds[number : number + 2])) if histories else None
+            probabilities = _softmax(queries, transposed, left_out, workspace[: len(queries)])
+            losses[rows] = _losses(queries, transposed, left_out, probabilities, targets[rows])
             state_gradient[rows] = (probabilities @ narrow_items)[:real]
             # Rows that only fill up are zero: they add nothing to the items.
             if low == item_gradient.dtype:
@@ -56,30 +69,38 @@ class _LinearCrossEntropy(torch.autograd.Function):
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
         state_gradient, item_gradient = ctx.saved_tensors
         scale = gradients[0] / ctx.count
-        return state_gradient * scale, item_gradient * scale, None, None, None
+        return state_gradient * scale, item_gradient * scale, None, None, None, None
 
 
-def _softmax(queries: Tensor, transposed: Tensor, out: Tensor) -> Tensor:
-    """Softmax (C, N) of ``queries @ transposed`` over the real items, written to ``out``.
-
-    In place: a row's softmax writes each element after its last reading, on CPUs and GPUs; a test holds PyTorch to it.
-    """
+def _logits(queries: Tensor, transposed: Tensor, left_out: Histories | None, out: Tensor) -> Tensor:
+    """``queries @ transposed`` (C, N), written to ``out``, -inf for what is no candidate."""
     torch.mm(queries, transposed, out=out)
     # Padding is no candidate, not even for the peak: its 0 would drown logits far below.
     out[:, 0] = float("-inf")
-    return torch.softmax(out, dim=1, out=out)
+    if left_out is not None:
+        left_out.leave_out(out)
+    return out
 
 
-def _losses(queries: Tensor, transposed: Tensor, probabilities: Tensor, targets: Tensor) -> Tensor:
+def _softmax(queries: Tensor, transposed: Tensor, left_out: Histories | None, out: Tensor) -> Tensor:
+    """Softmax (C, N) of the logits over the candidates, written to ``out``.
+
+    In place: a row's softmax writes each element after its last reading, on CPUs and GPUs; a test holds PyTorch to it.
+    """
+    return torch.softmax(_logits(queries, transposed, left_out, out), dim=1, out=out)
+
+
+def _losses(
+    queries: Tensor, transposed: Tensor, left_out: Histories | None, probabilities: Tensor, targets: Tensor
+) -> Tensor:
     """Minus the logarithm of each target's probability: (C,) from at least C rows of (C', D) and (C', N)."""
     found = probabilities[: len(targets)].gather(1, targets[:, None]).squeeze(1)
     found = found.to(torch.promote_types(found.dtype, torch.float32))
     losses = -found.log()
     lost = (found < SMALLEST_PROBABILITY).nonzero().squeeze(1)
     if len(lost):
-        logits = (queries[lost] @ transposed).to(losses.dtype)
-        logits[:, 0] = float("-inf")
-        exact = torch.log_softmax(logits, dim=1)
+        logits = _logits(queries, transposed, left_out, torch.empty_like(probabilities))[lost]
+        exact = torch.log_softmax(logits.to(losses.dtype), dim=1)
         losses[lost] = -exact.gather(1, targets[lost, None]).squeeze(1)
     return losses
 
@@ -91,6 +112,7 @@ def linear_cross_entropy(
     *,
     budget: int,
     low_precision: torch.dtype = torch.float32,
+    histories: Histories | None = None,
 ) -> Tensor:
     """Mean full-softmax cross-entropy of ``states @ items.T``.
 
@@ -100,6 +122,7 @@ def linear_cross_entropy(
         targets: (M,) in 1..N-1.
         budget: most logits at a time, in elements.
         low_precision: of logits and probabilities; sums over items are float32 all the same.
+        histories: items that are no candidates, state by state; None leaves nothing out.
 
     Returns:
         The mean over M, a scalar.
@@ -111,5 +134,7 @@ def linear_cross_entropy(
         chunk -= chunk % ROW_QUANTUM
     # Under autocast either side may come narrow and the other not; gradients add up in float32 at least.
     wide = torch.promote_types(torch.promote_types(states.dtype, items.dtype), torch.float32)
-    result: Tensor = _LinearCrossEntropy.apply(states.to(wide), items.to(wide), targets, chunk, low_precision)  # type: ignore[no-untyped-call]
+    result: Tensor = _LinearCrossEntropy.apply(  # type: ignore[no-untyped-call]
+        states.to(wide), items.to(wide), targets, chunk, low_precision, histories
+    )
     return result

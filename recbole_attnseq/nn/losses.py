@@ -1,10 +1,13 @@
 """Losses over scores: each takes the target's score and the negatives' scores of every query.
 
-``positive`` is (M,), ``negative`` (M, K) with ``-inf`` where a negative is the target itself by accident. All
-return the mean over the M queries. ``softmax`` needs every item as a candidate; the others take a sample.
+``positive`` is (M,), ``negative`` (M, K) with ``-inf`` where a negative is no candidate: the target itself by
+accident, or an item of the history where the ranking leaves those out. All return the mean over the M queries.
+``softmax`` needs every item as a candidate; the others take a sample.
 """
 
 from __future__ import annotations
+
+import math
 
 import torch
 import torch.nn.functional as F
@@ -52,15 +55,14 @@ class Softmax(Loss):
 class SampledSoftmax(Softmax):
     """Cross-entropy over the target and K uniform negatives, which stand for all N by their number.
 
-    Each negative weighs (N - 1) / K', with K' those of the K that are not the target by accident: the usual log-Q
-    correction. So the sum estimates the full one without bias, and scores mean the same at any K.
+    Each negative weighs N / K: the usual log-Q correction. So the sum estimates the full one without bias, whatever
+    is left out of both, and scores mean the same at any K.
     """
 
     sampled = True
 
     def forward(self, positive: Tensor, negative: Tensor) -> Tensor:
-        counted = (negative > float("-inf")).sum(1, keepdim=True).clamp(min=1).to(negative.dtype)
-        return super().forward(positive, negative + torch.log((self.items - 1) / counted))
+        return super().forward(positive, negative + math.log(self.items / negative.shape[1]))
 
 
 @LOSSES.register("bce")

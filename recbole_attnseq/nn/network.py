@@ -9,6 +9,7 @@ from torch.utils.checkpoint import checkpoint
 from recbole_attnseq.nn.attention import ATTENTIONS
 from recbole_attnseq.nn.cross_entropy import linear_cross_entropy
 from recbole_attnseq.nn.dropout import Dropout
+from recbole_attnseq.nn.history import Histories
 from recbole_attnseq.nn.item_encoders import ITEM_ENCODERS
 from recbole_attnseq.nn.losses import LOSSES
 from recbole_attnseq.nn.packing import Packing
@@ -48,13 +49,21 @@ class Network(nn.Module):
     Args:
         settings: what to build.
         sparse: give the item tables sparse gradients; the optimizer must know them (sampled losses only).
+        history_negatives: compare targets with the items of their own history as well, in the loss.
         budget: most elements of any temporary over (tokens x items), e.g. in the loss.
     """
 
-    def __init__(self, settings: NetworkSettings, budget: int = 1 << 25, sparse: bool = False) -> None:
+    def __init__(
+        self,
+        settings: NetworkSettings,
+        budget: int = 1 << 25,
+        sparse: bool = False,
+        history_negatives: bool = True,
+    ) -> None:
         super().__init__()
         self.settings = s = settings
         self.budget = budget
+        self.history_negatives = history_negatives
         self.similarity = SIMILARITIES[s.similarity]
         self.item_encoder = ITEM_ENCODERS[s.item_encoder](
             items=s.items,
@@ -126,6 +135,7 @@ class Network(nn.Module):
         """
         states = self.states(items, packing)
         full = not self.loss_function.sampled
+        histories = None if self.history_negatives else _histories(items, packing, queries, targets)
         if not self.attention.uses_history:
             states = states[queries]
             if full:
@@ -135,31 +145,50 @@ class Network(nn.Module):
                     targets,
                     budget=self.budget,
                     low_precision=self.low_precision,
+                    histories=histories,
                 )
             positive = self.attention.paired(states, self.vectors(targets), packing)
         else:
             wanted = torch.zeros_like(items).index_put((queries,), targets)
             positive = self.attention.paired(states, self.vectors(wanted), packing)[queries]
             if full:
-                return self._chunked_softmax(states, packing, queries, positive * self.sharpness)
+                return self._chunked_softmax(states, packing, queries, positive * self.sharpness, histories)
         drawn = torch.randint(1, self.settings.items, (self.settings.num_negatives,), device=items.device)
         negative = self.attention.shared(states, self.vectors(drawn), packing)
         if self.attention.uses_history and len(queries) < len(negative):
             negative = negative[queries]
         accident = drawn == targets[:, None]
+        if histories is not None:
+            accident |= histories.among(drawn)
         negative = (negative * self.sharpness).masked_fill(accident, float("-inf"))
         return self.loss_function.forward(positive * self.sharpness, negative)
 
-    def _chunked_softmax(self, states: Tensor, packing: Packing, queries: Tensor, positive: Tensor) -> Tensor:
+    def _chunked_softmax(
+        self,
+        states: Tensor,
+        packing: Packing,
+        queries: Tensor,
+        positive: Tensor,
+        histories: Histories | None,
+    ) -> Tensor:
         """Full cross-entropy where scoring needs the history: items by chunks, recomputed for the gradient."""
         vectors = self.vectors()[1:]
+        numbers = torch.arange(1, self.settings.items, device=states.device)
         step = max(1, self.budget // len(states))
 
-        def mass(u: Tensor, v: Tensor) -> Tensor:
-            return torch.logsumexp(self.attention.shared(u, v, packing)[queries] * self.sharpness, dim=1)
+        def mass(u: Tensor, v: Tensor, candidates: Tensor) -> Tensor:
+            scores = self.attention.shared(u, v, packing)[queries] * self.sharpness
+            if histories is not None:
+                scores = scores.masked_fill(histories.among(candidates), float("-inf"))
+            return torch.logsumexp(scores, dim=1)
 
-        parts = vectors.split(step)
+        parts = list(zip(vectors.split(step), numbers.split(step), strict=True))
         if len(parts) == 1:
-            return (mass(states, vectors) - positive).mean()
-        masses = [checkpoint(mass, states, part, use_reentrant=False) for part in parts]
+            return (mass(states, *parts[0]) - positive).mean()
+        masses = [checkpoint(mass, states, *part, use_reentrant=False) for part in parts]
         return (torch.logsumexp(torch.stack(masses), dim=0) - positive).mean()
+
+
+def _histories(items: Tensor, packing: Packing, queries: Tensor, targets: Tensor) -> Histories:
+    counts, tokens = packing.histories(queries)
+    return Histories(counts, items[tokens], targets)

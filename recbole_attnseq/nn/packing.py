@@ -86,6 +86,18 @@ class Packing:
         key = torch.arange(2 * size, device=self.device)[None, :] - size
         return (query - key).clamp(0, self.window - 1)
 
+    def histories(self, queries: Tensor) -> tuple[Tensor, Tensor]:
+        """The tokens of its own sequence up to each of ``queries`` (M,), itself included, the window aside.
+
+        Returns:
+            How many there are for each query (M,), and the tokens (P,), query by query.
+        """
+        starts = self.starts[self.sequence[queries]]
+        counts = queries - starts + 1
+        before = counts.cumsum(0) - counts  # where a query's tokens begin among the P
+        token = torch.arange(int(counts.sum()), device=self.device)
+        return counts, token + torch.repeat_interleave(starts - before, counts)
+
     def queries(self, tokens: Tensor) -> Tensor:
         """Cut (T, ...) into blocks (T/C, C, ...), the last filled up with zeros."""
         missing = self.blocks * self.block - self.tokens

@@ -90,3 +90,15 @@ def test_distances_count_steps_back(lengths: list[int], window: int) -> None:
 def test_empty_sequences_and_windows_are_refused(lengths: list[int], window: int) -> None:
     with pytest.raises(ValueError, match="at least 1"):
         Packing(torch.tensor(lengths, dtype=torch.long), window)
+
+
+@pytest.mark.parametrize(("lengths", "window"), [([4, 1, 9, 6], 3), ([1], 5), ([40, 2], 50)])
+def test_histories_go_back_to_the_start_of_the_sequence(lengths: list[int], window: int) -> None:
+    """Beyond the window as well: what was taken was taken."""
+    packing = packed(lengths, window)
+    starts = [sum(lengths[:i]) for i, length in enumerate(lengths) for _ in range(length)]
+    queries = torch.arange(sum(lengths))[::2]
+    counts, tokens = packing.histories(queries)
+    expected = [list(range(starts[query], query + 1)) for query in queries.tolist()]
+    assert counts.tolist() == [len(row) for row in expected]
+    assert tokens.tolist() == [token for row in expected for token in row]
