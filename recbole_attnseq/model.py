@@ -10,7 +10,9 @@ from recbole.model.abstract_recommender import SequentialRecommender
 from recbole.utils import InputType
 from torch import Tensor
 
+from recbole_attnseq.data.item_features import item_features
 from recbole_attnseq.errors import UserError
+from recbole_attnseq.nn.item_encoders import ITEM_ENCODERS
 from recbole_attnseq.nn.losses import LOSSES
 from recbole_attnseq.nn.network import Network
 from recbole_attnseq.nn.packing import Packing
@@ -41,11 +43,14 @@ class AttnSeq(SequentialRecommender):  # type: ignore[misc]
         # A dense update of a large table would cost more than the step; several processes add dense gradients.
         large = LOSSES[settings.loss_type].sampled and self.n_items > SPARSE_ABOVE and not settings.item_dense
         sparse = config["sparse_updates"] if config["sparse_updates"] != "auto" else large and config["single_spec"]
+        wanted = ITEM_ENCODERS[settings.item_encoder].uses_features
+        features = item_features(dataset, config["selected_features"]) if wanted else None
         self.network = Network(
             settings,
             budget=elements(config["memory_budget"]),
             sparse=bool(sparse),
             history_negatives=history_negatives(config),
+            features=features,
         )
 
     def pack(self, interaction: Any) -> tuple[Tensor, Packing]:

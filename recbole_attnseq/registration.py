@@ -142,7 +142,9 @@ def check_settings(values: dict[str, Any]) -> None:
     Raises:
         UserError: names the key and what it may be.
     """
+    from recbole_attnseq.data.item_features import check_selected
     from recbole_attnseq.model import elements, history_negatives
+    from recbole_attnseq.nn.item_encoders import ITEM_ENCODERS
     from recbole_attnseq.nn.settings import NetworkSettings
     from recbole_attnseq.training.averaging import check_decay
 
@@ -154,6 +156,8 @@ def check_settings(values: dict[str, Any]) -> None:
         raise UserError(str(error).replace("max_length", "MAX_ITEM_LIST_LENGTH")) from None
     elements(values.get("memory_budget"))
     history_negatives(values)
+    if ITEM_ENCODERS[values["item_encoder"]].uses_features:
+        check_selected(values.get("selected_features"))
     if values.get("weight_average"):  # 0, False and nothing mean that there is none
         check_decay(values["weight_average"])
     for key in ("train_batch_size", "eval_batch_size", "epochs"):

@@ -12,6 +12,7 @@ import yaml
 from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from recbole_attnseq.nn.item_encoders import ITEM_ENCODERS, ItemFeatures
 from recbole_attnseq.nn.network import Network
 from recbole_attnseq.nn.packing import Packing
 from recbole_attnseq.nn.settings import NetworkSettings
@@ -83,9 +84,23 @@ def network(
 ) -> Network:
     """A tiny stirred network in evaluation mode."""
     torch.manual_seed(seed)
-    built = Network(settings(**changes), budget=budget, history_negatives=history_negatives).to(dtype)
+    chosen = settings(**changes)
+    features = item_features(chosen.items) if ITEM_ENCODERS[chosen.item_encoder].uses_features else None
+    built = Network(chosen, budget=budget, history_negatives=history_negatives, features=features).to(dtype)
     stir(built, seed)
     return built.eval()
+
+
+def item_features(items: int) -> ItemFeatures:
+    """Item n has n % 4 of five features, padding none; the shares of each add up to 1."""
+    lists = [[(item + k) % 5 for k in range(item % 4)] for item in range(items)]
+    lengths = torch.tensor([0, *map(len, lists)])
+    return ItemFeatures(
+        offsets=lengths.cumsum(0),
+        values=torch.tensor([value for row in lists for value in row]),
+        weights=torch.tensor([1 / len(row) for row in lists for _ in row]),
+        count=5,
+    )
 
 
 def histories(lengths: Sequence[int] = LENGTHS, items: int = 12, seed: int = 0) -> tuple[Tensor, Tensor]:

@@ -10,7 +10,7 @@ from recbole_attnseq.nn.attention import ATTENTIONS
 from recbole_attnseq.nn.cross_entropy import linear_cross_entropy
 from recbole_attnseq.nn.dropout import Dropout
 from recbole_attnseq.nn.history import Histories
-from recbole_attnseq.nn.item_encoders import ITEM_ENCODERS
+from recbole_attnseq.nn.item_encoders import ITEM_ENCODERS, ItemFeatures
 from recbole_attnseq.nn.losses import LOSSES
 from recbole_attnseq.nn.packing import Packing
 from recbole_attnseq.nn.settings import NetworkSettings
@@ -50,6 +50,7 @@ class Network(nn.Module):
         settings: what to build.
         sparse: give the item tables sparse gradients; the optimizer must know them (sampled losses only).
         history_negatives: compare targets with the items of their own history as well, in the loss.
+        features: of the items, for an item encoder that uses them.
         budget: most elements of any temporary over (tokens x items), e.g. in the loss.
     """
 
@@ -59,6 +60,7 @@ class Network(nn.Module):
         budget: int = 1 << 25,
         sparse: bool = False,
         history_negatives: bool = True,
+        features: ItemFeatures | None = None,
     ) -> None:
         super().__init__()
         self.settings = s = settings
@@ -72,6 +74,7 @@ class Network(nn.Module):
             tied=s.tie_embeddings,
             scale=s.initializer_range,
             sparse=sparse,
+            **({"features": features} if ITEM_ENCODERS[s.item_encoder].uses_features else {}),
         )
         self.input_norm = nn.LayerNorm(s.hidden_size, eps=s.layer_norm_eps) if s.input_norm else nn.Identity()
         self.input_dropout = Dropout(s.embedding_dropout_prob)

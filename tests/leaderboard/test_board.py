@@ -107,7 +107,8 @@ def test_a_table_fills_in_its_breadth_first(tmp_path: Path) -> None:
 
 class TestShipped:
     def test_there_is_one_for_each_data_set_of_the_report(self) -> None:
-        assert {path.stem for path in SHIPPED} == {"ml-100k", "lastfm", "nemig-en", "deskdrop", "amazon-beauty", "ml-1m"}
+        named = {"ml-100k", "lastfm", "nemig-en", "deskdrop", "amazon-beauty", "ml-1m"}
+        assert {path.stem for path in SHIPPED} == named
 
     @pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.stem)
     def test_one_protocol_for_all_and_seeds_as_promised(self, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -35,3 +35,39 @@ class TestId(ItemEncoderContract):
 class TestIdDense(ItemEncoderContract):
     name = "id"
     changes: ClassVar[dict[str, Any]] = {"item_dense": True, "tie_embeddings": False}
+
+
+class TestFeatures(ItemEncoderContract):
+    name = "features"
+
+    def test_an_item_is_its_embedding_and_the_mean_of_what_is_known_of_it(self) -> None:
+        encoder = self.network().item_encoder
+        own, known = encoder.table.weight, encoder.features.weight
+        with torch.no_grad():
+            torch.testing.assert_close(encoder(torch.tensor(3)), own[3] + (known[3] + known[4] + known[0]) / 3)
+            torch.testing.assert_close(encoder(torch.tensor(4)), own[4])
+            torch.testing.assert_close(encoder.inputs(torch.tensor([9]))[0], own[9] + known[4])
+
+    def test_items_alike_learn_from_each_other(self) -> None:
+        """A step on item 1 alone moves item 6, of the same feature, and leaves item 4, of none."""
+        encoder = self.network().item_encoder
+        before = encoder.all().detach().clone()
+        encoder(torch.tensor(1)).sum().backward()
+        with torch.no_grad():
+            for parameter in encoder.parameters():
+                parameter -= parameter.grad
+            moved = (encoder.all() - before).abs().sum(1) > 0
+        assert moved[6]
+        assert not moved[4]
+
+    def test_what_is_known_travels_with_the_weights(self) -> None:
+        encoder, other = (self.network(seed=seed).item_encoder for seed in (0, 1))
+        other.weights.zero_()
+        other.load_state_dict(encoder.state_dict())
+        with torch.no_grad():
+            torch.testing.assert_close(other.all(), encoder.all())
+
+
+class TestFeaturesDense(ItemEncoderContract):
+    name = "features"
+    changes: ClassVar[dict[str, Any]] = {"item_dense": True, "tie_embeddings": False}
