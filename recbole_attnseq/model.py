@@ -20,6 +20,10 @@ from recbole_attnseq.nn.settings import NetworkSettings
 
 SPARSE_ABOVE = 50_000  # items; below, a dense update is the faster one (measured at width 64, 4,096 tokens a step)
 
+# Share of the catalogue in a history, on average. Validation NDCG@10 without history in the loss against with it:
+# ml-100k (0.06) +11%, ml-1m (0.05) +8%, lastfm (0.013) -7%, nemig-en (0.002) -4%, amazon-beauty (0.0006) even.
+DENSE = 0.02
+
 
 class AttnSeq(SequentialRecommender):  # type: ignore[misc]
     """Attention-based sequential recommender: user encoder, item encoder, attention, similarity, cross-entropy.
@@ -49,7 +53,7 @@ class AttnSeq(SequentialRecommender):  # type: ignore[misc]
             settings,
             budget=elements(config["memory_budget"]),
             sparse=bool(sparse),
-            history_negatives=history_negatives(config),
+            history_negatives=history_negatives(config, dataset),
             features=features,
         )
 
@@ -92,18 +96,34 @@ def elements(megabytes: object) -> int:
     return int(megabytes * 2**20 / 4)
 
 
-def history_negatives(values: Any) -> bool:
-    """Whether the loss compares a target with the items before it; by itself, as the ranking does.
-
-    Args:
-        values: a configuration, or its values by key.
+def check_history_negatives(values: Any) -> bool | str:
+    """The setting ``history_negatives`` of a configuration, or of its values by key.
 
     Raises:
         UserError: neither a truth value nor auto.
     """
-    wanted = values["history_negatives"]
-    if wanted == "auto":
-        return not values["exclude_history"]
-    if not isinstance(wanted, bool):
+    wanted: bool | str = values["history_negatives"]
+    if wanted != "auto" and not isinstance(wanted, bool):
         raise UserError(f"history_negatives is {wanted!r}; choose True, False or auto.")
     return wanted
+
+
+def history_negatives(config: Any, dataset: Any) -> bool:
+    """Whether the loss compares a target with the items before it.
+
+    By itself it does, unless the ranking leaves those out and they are a good part of what there is to choose from.
+    Then a model would learn at every step that what was just taken does not come again, which the ranking knows. In
+    sparse data this is little, and that little keeps states from resting on the items they came from.
+
+    Args:
+        config: RecBole's.
+        dataset: RecBole's, of which ``inter_num`` targets are trained on.
+
+    Raises:
+        UserError: neither a truth value nor auto.
+    """
+    wanted = check_history_negatives(config)
+    if isinstance(wanted, bool):
+        return wanted
+    share = dataset.inter_num / max(1, dataset.user_num - 1) / max(1, dataset.item_num - 1)
+    return not (config["exclude_history"] and share >= DENSE)

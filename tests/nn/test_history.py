@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -113,8 +114,18 @@ def test_drawn_negatives_of_the_history_count_nothing(loss_type: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("wanted", "exclude", "expected"),
-    [("auto", True, False), ("auto", False, True), (True, True, True), (False, False, False)],
+    ("wanted", "exclude", "targets", "expected"),
+    [
+        ("auto", True, 200, False),
+        ("auto", True, 199, True),
+        ("auto", False, 200, True),
+        (True, True, 200, True),
+        (False, False, 1, False),
+    ],
 )
-def test_by_itself_the_loss_follows_the_ranking(wanted: object, exclude: bool, expected: bool) -> None:
-    assert history_negatives({"history_negatives": wanted, "exclude_history": exclude}) is expected
+def test_by_itself_the_loss_follows_the_ranking_of_dense_data(
+    wanted: object, exclude: bool, targets: int, expected: bool
+) -> None:
+    """Ten users and a thousand items, padding beside: 200 targets are 20 a user, 0.02 of the items."""
+    data = SimpleNamespace(inter_num=targets, user_num=11, item_num=1001)
+    assert history_negatives({"history_negatives": wanted, "exclude_history": exclude}, data) is expected
