@@ -78,7 +78,8 @@ def test_what_cannot_be_embedded_is_named(tiny: str, load: Any, fields: list[str
     assert words in str(caught.value)
 
 
-def test_a_new_item_is_recommended_for_what_it_is(workdir: Path, quiet: dict[str, Any]) -> None:
+@pytest.mark.parametrize("loss", [{}, {"loss_type": "sampled_softmax", "num_negatives": 20, "sparse_updates": True}])
+def test_a_new_item_is_recommended_for_what_it_is(workdir: Path, quiet: dict[str, Any], loss: dict[str, Any]) -> None:
     """Users of two genres; each validation and test target is an item of its user's genre that training hardly saw."""
     random, rows = torch.Generator().manual_seed(0), []
     for user in range(60):
@@ -90,7 +91,7 @@ def test_a_new_item_is_recommended_for_what_it_is(workdir: Path, quiet: dict[str
     write_table(place / "genres.inter", "user_id:token item_id:token timestamp:float", rows)
     write_table(place / "genres.item", "item_id:token genre:token", [(f"i{i}", f"g{i % 2}") for i in range(54)])
     settings = {
-        **quiet, "hidden_size": 16, "inner_size": 16, "n_layers": 1, "epochs": 15, "learning_rate": 0.01,
+        **quiet, **loss, "hidden_size": 16, "inner_size": 16, "n_layers": 1, "epochs": 15, "learning_rate": 0.01,
         "train_batch_size": 64, "embedding_dropout_prob": 0.0, "hidden_dropout_prob": 0.0, "exclude_history": True,
         "eval_args": {"split": {"LS": "valid_and_test"}, "order": "TO", "group_by": "user", "mode": "full"},
         "metrics": ["Recall"], "topk": [20], "valid_metric": "Recall@20",
