@@ -10,8 +10,8 @@ from recbole.model.abstract_recommender import SequentialRecommender
 from recbole.utils import InputType
 from torch import Tensor
 
-from recbole_attnseq.data.item_features import item_features
 from recbole_attnseq.errors import UserError
+from recbole_attnseq.item_features import item_features
 from recbole_attnseq.nn.item_encoders import ITEM_ENCODERS
 from recbole_attnseq.nn.losses import LOSSES
 from recbole_attnseq.nn.network import Network

@@ -142,7 +142,7 @@ def check_settings(values: dict[str, Any]) -> None:
     Raises:
         UserError: names the key and what it may be.
     """
-    from recbole_attnseq.data.item_features import check_selected
+    from recbole_attnseq.item_features import check_selected
     from recbole_attnseq.model import check_history_negatives, elements
     from recbole_attnseq.nn.item_encoders import ITEM_ENCODERS
     from recbole_attnseq.nn.settings import NetworkSettings

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 import torch
 
-from recbole_attnseq.data.item_features import item_features
 from recbole_attnseq.errors import UserError
+from recbole_attnseq.item_features import item_features
 from recbole_attnseq.nn.item_encoders import ItemFeatures
 from recbole_attnseq.training.session import configure, train
 from tests.atomic_files import write_table
