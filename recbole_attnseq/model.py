@@ -122,7 +122,8 @@ def history_negatives(config: Any, dataset: Any) -> bool:
     Raises:
         UserError: neither a truth value nor auto.
     """
-    wanted = check_history_negatives(config)
+    # A checkpoint of before this key compared with everything.
+    wanted = True if config["history_negatives"] is None else check_history_negatives(config)
     if isinstance(wanted, bool):
         return wanted
     share = dataset.inter_num / max(1, dataset.user_num - 1) / max(1, dataset.item_num - 1)
