@@ -20,8 +20,8 @@ from recbole_attnseq.nn.settings import NetworkSettings
 
 SPARSE_ABOVE = 50_000  # items; below, a dense update is the faster one (measured at width 64, 4,096 tokens a step)
 
-# Share of the catalogue in a history, on average. Validation NDCG@10 without history in the loss against with it:
-# ml-100k (0.06) +11%, ml-1m (0.05) +8%, lastfm (0.013) -7%, nemig-en (0.002) -4%, amazon-beauty (0.0006) even.
+# Training targets a user, over items. Validation NDCG@10 without history in the loss against with it: ml-100k (0.06)
+# +10%, ml-1m (0.05) +8%, lastfm (0.012) -7%, nemig-en (0.002) -3%; records in results/ablation.
 DENSE = 0.02
 
 
@@ -30,7 +30,7 @@ class AttnSeq(SequentialRecommender):  # type: ignore[misc]
 
     Args:
         config: RecBole's configuration.
-        dataset: RecBole's data set, for the number of items.
+        dataset: RecBole's data set, for its numbers of users, items and targets, and the items' features.
 
     Raises:
         UserError: a hyper-parameter that cannot work.

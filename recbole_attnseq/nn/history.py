@@ -1,4 +1,4 @@
-"""Items that a user took before: where the ranking leaves them out, the loss does not compare with them either."""
+"""Items that a user took before, as far as a batch holds them: left out of the loss where it is told to."""
 
 from __future__ import annotations
 

@@ -9,6 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from recbole_attnseq.nn.packing import ranges
 from recbole_attnseq.registry import Registry
 
 ITEM_ENCODERS: Registry[type[ItemEncoder]] = Registry("item encoder")
@@ -93,8 +94,8 @@ class ItemFeatures:
 class FeatureEncoder(IdEncoder):
     """An embedding per item plus, field by field, the mean embedding of what is known of it.
 
-    Items alike share what they are learned from: in a sparse catalogue half of the targets are items of a few readers.
-    The sum is the one of SASRecF and of factorisation machines; histories and candidates share the features' table.
+    Items alike share what they are learned from, which helps those that few have taken. Vectors are sums, as in
+    factorisation machines; histories and candidates share the features' table.
 
     Args:
         features: what is known of each item.
@@ -124,11 +125,11 @@ class FeatureEncoder(IdEncoder):
 
     def described(self, items: Tensor) -> Tensor:
         """Sum over fields of the mean feature embedding (..., D) of items (...)."""
-        first, counts = self.offsets[items.flatten()], self.offsets.diff()[items.flatten()]
-        starts = counts.cumsum(0) - counts
-        place = torch.arange(int(counts.sum()), device=items.device)
-        place += torch.repeat_interleave(first - starts, counts)
-        return self._bags(self.values[place], starts, self.weights[place]).view(*items.shape, -1)
+        flat = items.flatten()
+        first = self.offsets[flat]
+        counts = self.offsets[flat + 1] - first
+        place = ranges(first, counts)
+        return self._bags(self.values[place], counts.cumsum(0) - counts, self.weights[place]).view(*items.shape, -1)
 
     def _bags(self, values: Tensor, starts: Tensor, weights: Tensor) -> Tensor:
         table = self.features.weight

@@ -1,7 +1,7 @@
 """Losses over scores: each takes the target's score and the negatives' scores of every query.
 
 ``positive`` is (M,), ``negative`` (M, K) with ``-inf`` where a negative is no candidate: the target itself by
-accident, or an item of the history where the ranking leaves those out. All return the mean over the M queries.
+accident, or an item of the history where those are left out. All return the mean over the M queries.
 ``softmax`` needs every item as a candidate; the others take a sample.
 """
 

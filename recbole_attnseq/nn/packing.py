@@ -16,6 +16,13 @@ from torch import Tensor
 SMALLEST_BLOCK = 32  # below this a batched product spends its time on calls, not on arithmetic
 
 
+def ranges(start: Tensor, length: Tensor) -> Tensor:
+    """The integers ``start .. start + length - 1`` of every pair, end to end: (sum of lengths,)."""
+    ends = length.cumsum(0)
+    shift = torch.repeat_interleave(start - (ends - length), length)
+    return torch.arange(len(shift), device=shift.device) + shift
+
+
 class Packing:
     """Where each sequence lies in the stream, and the band mask over it.
 
@@ -94,9 +101,7 @@ class Packing:
         """
         starts = self.starts[self.sequence[queries]]
         counts = queries - starts + 1
-        before = counts.cumsum(0) - counts  # where a query's tokens begin among the P
-        token = torch.arange(int(counts.sum()), device=self.device)
-        return counts, token + torch.repeat_interleave(starts - before, counts)
+        return counts, ranges(starts, counts)
 
     def queries(self, tokens: Tensor) -> Tensor:
         """Cut (T, ...) into blocks (T/C, C, ...), the last filled up with zeros."""
