@@ -12,6 +12,7 @@ import torch
 
 from recbole_attnseq.errors import UserError
 from recbole_attnseq.item_features import item_features
+from recbole_attnseq.model import AttnSeq
 from recbole_attnseq.nn.item_encoders import ItemFeatures
 from recbole_attnseq.training.session import configure, train
 from tests.atomic_files import write_table
@@ -76,6 +77,12 @@ def test_what_cannot_be_embedded_is_named(tiny: str, load: Any, fields: list[str
     with pytest.raises(UserError) as caught:
         item_features(parts(tiny, load_col=load)[0], fields)
     assert words in str(caught.value)
+
+
+def test_features_that_nothing_reads_are_told_of(tiny: str, caplog: pytest.LogCaptureFixture) -> None:
+    dataset = parts(tiny, selected_features=["class"])[0]
+    AttnSeq(dataset.config, dataset)
+    assert "selected_features is ['class'], but item_encoder 'id' uses none" in caplog.text
 
 
 @pytest.mark.parametrize("loss", [{}, {"loss_type": "sampled_softmax", "num_negatives": 20, "sparse_updates": True}])

@@ -46,12 +46,10 @@ class _LinearCrossEntropy(torch.autograd.Function):
         losses = states.new_empty(count)
         narrow_states = F.pad(narrow_states, (0, 0, 0, -count % ROW_QUANTUM))
         workspace = narrow_states.new_empty(min(chunk, len(narrow_states)), len(items))
-        starts = list(range(0, count, chunk))
-        bounds = histories.bounds([*starts, count]) if histories else []
-        for number, start in enumerate(starts):
+        for start in range(0, count, chunk):
             rows, real = slice(start, start + chunk), min(chunk, count - start)
             queries = narrow_states[rows]
-            left_out = histories.part(rows, slice(*bounds[number : number + 2])) if histories else None
+            left_out = histories.part(rows) if histories else None
             probabilities = _softmax(queries, transposed, left_out, workspace[: len(queries)])
             losses[rows] = _losses(queries, transposed, left_out, probabilities, targets[rows])
             state_gradient[rows] = (probabilities @ narrow_items)[:real]

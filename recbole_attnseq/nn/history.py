@@ -7,6 +7,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from recbole_attnseq.nn.packing import ranges
+
 
 @dataclass(frozen=True)
 class Histories:
@@ -17,42 +19,43 @@ class Histories:
     histories are long and catalogues small this is most of what there is to learn from.
 
     Attributes:
-        counts: (M,) how many items each query has.
-        items: (P,) their numbers, query by query, repeated where they were taken repeatedly.
+        stream: (T,) item numbers of all sequences of the batch, end to end.
+        starts: (M,) the token where each query's history begins.
+        counts: (M,) how many items it has.
         targets: (M,) the item that followed; it is compared with even where it was taken before.
     """
 
+    stream: Tensor
+    starts: Tensor
     counts: Tensor
-    items: Tensor
     targets: Tensor
 
-    def part(self, rows: slice, items: slice) -> Histories:
-        """Of the queries ``rows``, whose items are ``items``."""
-        return Histories(self.counts[rows], self.items[items], self.targets[rows])
+    def part(self, rows: slice) -> Histories:
+        """Of the queries ``rows``."""
+        return Histories(self.stream, self.starts[rows], self.counts[rows], self.targets[rows])
 
-    def bounds(self, rows: list[int]) -> list[int]:
-        """How many of ``items`` lie before each of the queries ``rows``, which may be M."""
-        ends = torch.cat([self.counts.new_zeros(1), self.counts.cumsum(0)])
-        result: list[int] = ends[rows].tolist()
-        return result
+    def pairs(self) -> tuple[Tensor, Tensor]:
+        """Every query (P,) with every item (P,) of its history, repeated where it was taken repeatedly.
 
-    @property
-    def rows(self) -> Tensor:
-        """(P,) the query that each of ``items`` belongs to."""
-        return torch.repeat_interleave(torch.arange(len(self.counts), device=self.items.device), self.counts)
+        Made when asked for, since P may be far above M: of a part, where there are many queries.
+        """
+        rows = torch.repeat_interleave(torch.arange(len(self.counts), device=self.stream.device), self.counts)
+        return rows, self.stream[ranges(self.starts, self.counts)]
 
     def leave_out(self, logits: Tensor) -> None:
         """Write -inf over the logits of the items, in the first M rows of contiguous ``logits`` (M or more, N)."""
-        rows = logits[: len(self.targets)]
-        kept = rows.gather(1, self.targets[:, None])
-        logits.view(-1).index_fill_(0, self.rows * logits.shape[1] + self.items, float("-inf"))
-        rows.scatter_(1, self.targets[:, None], kept)
+        real = logits[: len(self.targets)]
+        kept = real.gather(1, self.targets[:, None])
+        rows, items = self.pairs()
+        logits.view(-1).index_fill_(0, rows * logits.shape[1] + items, float("-inf"))
+        real.scatter_(1, self.targets[:, None], kept)
 
     def among(self, candidates: Tensor) -> Tensor:
         """(M, K) True where one of ``candidates`` (K,), shared by all queries, is left out."""
         known, column = torch.unique(candidates, return_inverse=True)
-        place = torch.searchsorted(known, self.items).clamp(max=len(known) - 1)
-        found = known[place] == self.items
+        rows, items = self.pairs()
+        place = torch.searchsorted(known, items).clamp(max=len(known) - 1)
+        found = known[place] == items
         taken = torch.zeros(len(self.counts), len(known), dtype=torch.bool, device=candidates.device)
-        taken[self.rows[found], place[found]] = True
+        taken[rows[found], place[found]] = True
         return taken[:, column] & (candidates != self.targets[:, None])

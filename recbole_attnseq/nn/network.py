@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
+from recbole_attnseq.errors import UserError
 from recbole_attnseq.nn.attention import ATTENTIONS
 from recbole_attnseq.nn.cross_entropy import linear_cross_entropy
 from recbole_attnseq.nn.dropout import Dropout
@@ -52,6 +53,9 @@ class Network(nn.Module):
         history_negatives: compare targets with the items of their own history as well, in the loss.
         features: of the items, for an item encoder that uses them.
         budget: most elements of any temporary over (tokens x items), e.g. in the loss.
+
+    Raises:
+        UserError: the item encoder uses features, and there are none.
     """
 
     def __init__(
@@ -67,6 +71,8 @@ class Network(nn.Module):
         self.budget = budget
         self.history_negatives = history_negatives
         self.similarity = SIMILARITIES[s.similarity]
+        if ITEM_ENCODERS[s.item_encoder].uses_features and features is None:
+            raise UserError(f"item_encoder '{s.item_encoder}' is made with features of the items, and none are given.")
         self.item_encoder = ITEM_ENCODERS[s.item_encoder](
             items=s.items,
             width=s.hidden_size,
@@ -138,7 +144,7 @@ class Network(nn.Module):
         """
         states = self.states(items, packing)
         full = not self.loss_function.sampled
-        histories = None if self.history_negatives else _histories(items, packing, queries, targets)
+        histories = None if self.history_negatives else Histories(items, *packing.histories(queries), targets)
         if not self.attention.uses_history:
             states = states[queries]
             if full:
@@ -190,8 +196,3 @@ class Network(nn.Module):
             return (mass(states, *parts[0]) - positive).mean()
         masses = [checkpoint(mass, states, *part, use_reentrant=False) for part in parts]
         return (torch.logsumexp(torch.stack(masses), dim=0) - positive).mean()
-
-
-def _histories(items: Tensor, packing: Packing, queries: Tensor, targets: Tensor) -> Histories:
-    counts, tokens = packing.histories(queries)
-    return Histories(counts, items[tokens], targets)

@@ -97,11 +97,10 @@ class Packing:
         """The tokens of its own sequence up to each of ``queries`` (M,), itself included, the window aside.
 
         Returns:
-            How many there are for each query (M,), and the tokens (P,), query by query.
+            The first token of each (M,), and how many there are (M,).
         """
         starts = self.starts[self.sequence[queries]]
-        counts = queries - starts + 1
-        return counts, ranges(starts, counts)
+        return starts, queries - starts + 1
 
     def queries(self, tokens: Tensor) -> Tensor:
         """Cut (T, ...) into blocks (T/C, C, ...), the last filled up with zeros."""

@@ -10,6 +10,7 @@ from typing import Any
 
 from recbole_attnseq.cli import settings_of
 from recbole_attnseq.errors import UserError
+from recbole_attnseq.training.memory import keep_freed_memory
 from recbole_attnseq.tuning.options import TuneOptions
 from recbole_attnseq.tuning.storages import shown
 
@@ -91,6 +92,7 @@ def run(args: argparse.Namespace) -> None:
         progress=not args.no_progress,
     )
     try:
+        keep_freed_memory()
         result = tune(options)
     except KeyboardInterrupt:
         print(

@@ -12,6 +12,7 @@ from dataclasses import replace
 import torch
 
 from recbole_attnseq.errors import UserError
+from recbole_attnseq.training.memory import keep_freed_memory
 from recbole_attnseq.training.processes import interrupt_on_sigterm
 from recbole_attnseq.tuning.bookkeeping import recover, tally
 from recbole_attnseq.tuning.options import TuneOptions
@@ -147,6 +148,7 @@ def _end(code: int) -> str:
 
 def main() -> int:
     """A worker process: its number, its memory and the options on standard input; returns the exit code."""
+    keep_freed_memory()
     index, limit = map(int, sys.stdin.readline().split())
     options = TuneOptions.from_json(sys.stdin.read())
     torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", "1")))

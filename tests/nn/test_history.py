@@ -25,7 +25,8 @@ KEPT = [{3, 1}, set(), {2, 5}, {1}]
 
 def example() -> Histories:
     counts = torch.tensor([len(row) for row in TAKEN])
-    return Histories(counts, torch.tensor([item for row in TAKEN for item in row]), torch.tensor(TARGETS))
+    stream = torch.tensor([item for row in TAKEN for item in row])
+    return Histories(stream, counts.cumsum(0) - counts, counts, torch.tensor(TARGETS))
 
 
 def seen(items: Tensor, packing: Packing, targets: Tensor) -> list[set[int]]:
@@ -70,10 +71,8 @@ def test_the_full_softmax_is_over_what_is_left(budget: int, scale: float) -> Non
     items, lengths = histories([4, 1, 9, 6], items=13)
     packing, targets = Packing(lengths, 3), items.flip(0) % 12 + 1
     states, table = (vectors(20) * scale).requires_grad_(), vectors(13, seed=1).requires_grad_()
-    counts, tokens = packing.histories(torch.arange(20))
-    found = linear_cross_entropy(
-        states, table, targets, budget=budget, histories=Histories(counts, items[tokens], targets)
-    )
+    left_out = Histories(items, *packing.histories(torch.arange(20)), targets)
+    found = linear_cross_entropy(states, table, targets, budget=budget, histories=left_out)
     expected = F.cross_entropy(without(states @ table.T, seen(items, packing, targets)), targets)
     torch.testing.assert_close(found, expected, **CLOSE)
     for got, want in zip(
@@ -90,10 +89,20 @@ def test_the_loss_of_a_network_compares_new_items_alone(attention: str, budget: 
     packing, targets = Packing(lengths, WINDOW), torch.tensor([3, 1, 11, 5, 5])
     left_out = seen(items, packing, torch.zeros(len(items)))
     left_out = [left_out[last] - {int(target)} for last, target in zip(packing.last, targets, strict=True)]
-    with torch.no_grad():
-        found = part.loss(items, packing, packing.last, targets)
-        expected = F.cross_entropy(without(part.scores(items, packing), left_out), targets)
+    found = part.loss(items, packing, packing.last, targets)
+    expected = F.cross_entropy(without(part.scores(items, packing), left_out), targets)
     torch.testing.assert_close(found, expected, **CLOSE)
+    for got, want in zip(_gradients(found, part), _gradients(expected, part), strict=True):
+        torch.testing.assert_close(got, want, **CLOSE)
+
+
+def _gradients(loss: Tensor, part: torch.nn.Module) -> list[Tensor]:
+    parameters = list(part.parameters())
+    found = torch.autograd.grad(loss, parameters, allow_unused=True)
+    return [
+        torch.zeros_like(weight) if gradient is None else gradient
+        for weight, gradient in zip(parameters, found, strict=True)
+    ]
 
 
 @pytest.mark.parametrize("loss_type", ["sampled_softmax", "bce", "gbce"])
@@ -124,8 +133,12 @@ def test_drawn_negatives_of_the_history_count_nothing(loss_type: str) -> None:
     ],
 )
 def test_by_itself_the_loss_follows_the_ranking_of_dense_data(
-    wanted: object, exclude: bool, targets: int, expected: bool
+    wanted: object, exclude: bool, targets: int, expected: bool, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Ten users and a thousand items, padding beside: 200 targets are 20 a user, 0.02 of the items."""
     data = SimpleNamespace(inter_num=targets, user_num=11, item_num=1001)
-    assert history_negatives({"history_negatives": wanted, "exclude_history": exclude}, data) is expected
+    with caplog.at_level("INFO"):
+        assert history_negatives({"history_negatives": wanted, "exclude_history": exclude}, data) is expected
+    assert (f"auto is {expected} (a history takes {targets / 10_000:.2g} of the items" in caplog.text) == (
+        wanted == "auto"
+    )

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
+import pytest
 import torch
 
+from recbole_attnseq.errors import UserError
+from recbole_attnseq.nn.network import Network
+from tests.building import settings
 from tests.contracts import ItemEncoderContract
 
 
@@ -59,6 +63,10 @@ class TestFeatures(ItemEncoderContract):
             moved = (encoder.all() - before).abs().sum(1) > 0
         assert moved[6]
         assert not moved[4]
+
+    def test_features_must_be_given(self) -> None:
+        with pytest.raises(UserError, match="'features' is made with features of the items, and none are given"):
+            Network(settings(item_encoder="features"))
 
     def test_what_is_known_travels_with_the_weights(self) -> None:
         encoder, other = (self.network(seed=seed).item_encoder for seed in (0, 1))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import multiprocessing
 import signal
 import subprocess
@@ -122,3 +123,19 @@ def test_a_trial_that_asks_for_too_much_memory_fails_and_its_worker_goes_on(tmp_
     _, study = open_study(url)
     assert [trial.state.name for trial in study.trials] == ["FAIL", "COMPLETE"]
     assert study.trials[0].user_attrs[REASON].startswith("out of memory")
+
+
+def test_a_worker_keeps_freed_memory_before_it_reads_any_data(monkeypatch, capsys):
+    calls = []
+    monkeypatch.setattr(processes, "keep_freed_memory", lambda: calls.append("kept"))
+
+    def stopped(options, index):
+        calls.append(f"worker {index}")
+        raise UserError("no such data set")
+
+    monkeypatch.setattr(processes, "open_session", stopped)
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
+    monkeypatch.setattr(sys, "stdin", io.StringIO(f"3 0\n{TuneOptions().to_json()}"))
+    assert processes.main() == 2
+    assert calls == ["kept", "worker 3"]
+    assert "no such data set" in capsys.readouterr().err
