@@ -23,11 +23,14 @@ class UserEncoder(nn.Module):
 
     ``forward(inputs, packing)`` maps (T, D) to (T, D). Sequences never see each other. ``causal`` encoders never
     let a later step change an earlier state, so all positions can be trained at once; ``banded`` ones moreover
-    see no more than the packing's window per layer, so whole histories can be fed to them.
+    see no more than the packing's window per layer, so whole histories can be fed to them. ``widest`` says how many
+    numbers a token takes where it takes most of them, so that a caller who has many histories knows how many to
+    encode at a time.
     """
 
     causal: ClassVar[bool] = True
     banded: ClassVar[bool] = False
+    widest: int
 
     def forward(self, inputs: Tensor, packing: Packing) -> Tensor:
         """States (T, D) after each step of ``inputs`` (T, D)."""
@@ -50,6 +53,7 @@ class _Recurrent(UserEncoder):
 
     def __init__(self, *, width: int, hidden: int, layers: int, dropout: float, activation: str) -> None:
         super().__init__()
+        self.widest = 4 * hidden * self.directions  # the gates
         self.rnn = self.cell(
             width,
             hidden,
@@ -170,6 +174,7 @@ class Transformer(UserEncoder):
         eps: float,
     ) -> None:
         super().__init__()
+        self.widest = max(inner, 3 * width, 2 * window * heads)
         self.blocks = nn.ModuleList(
             _Block(width, heads, inner, window, dropout, attention_dropout, eps) for _ in range(layers)
         )

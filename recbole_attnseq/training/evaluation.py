@@ -67,6 +67,23 @@ def rows_per_block(width: int, budget: int, device: torch.device | None = None) 
     return fitting
 
 
+def fitting(lengths: Tensor, most: int, padded: bool) -> list[slice]:
+    """Rows in order, cut where their histories would be more than ``most`` tokens together; at least one row each.
+
+    Args:
+        lengths: (R,) tokens of each row's history.
+        most: tokens at a time.
+        padded: every history takes as many as the longest beside it.
+    """
+    parts, start, total, longest = [], 0, 0, 0
+    for row, length in enumerate(lengths.tolist()):
+        total, longest = total + length, max(longest, length)
+        if row > start and (longest * (row + 1 - start) if padded else total) > most:
+            parts.append(slice(start, row))
+            start, total, longest = row, length, length
+    return [*parts, slice(start, len(lengths))]
+
+
 def encode_ahead(encode: Callable[[slice], Tensor], rows: int, many: int) -> Callable[[slice], Tensor]:
     """States of ``many`` rows at a time for a caller who goes through ``rows`` rows in order by fewer.
 

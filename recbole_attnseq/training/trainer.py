@@ -27,6 +27,7 @@ from recbole_attnseq.training.evaluation import (
     ANSWERED,
     Ranking,
     encode_ahead,
+    fitting,
     rank_targets,
     rows_per_block,
     seen_items,
@@ -175,12 +176,22 @@ class AttnSeqTrainer(Trainer):  # type: ignore[misc]
                 items = store.items[ranges(store.target[rows] - length, length)].to(device)
                 return items, Packing(length.to(device), self.model.max_seq_length)
 
+            # Encoding takes memory by tokens of history, ranking by items.
+            length = store.length.clamp(max=self.model.max_seq_length)
+            tokens = network.budget // network.user_encoder.widest
             block = rows_per_block(len(vectors), network.budget, device)
+
+            def last_states(rows: slice) -> Tensor:
+                parts = fitting(length[rows], tokens, padded=not network.user_encoder.banded)
+                starts = (slice(rows.start + part.start, rows.start + part.stop) for part in parts)
+                return torch.cat([network.last_states(*histories(part)) for part in starts])
+
             if network.attention.uses_history:
+                block = max(1, min(block, tokens // int(length.max())))
                 score = lambda rows: network.scores(*histories(rows), vectors)  # noqa: E731
             else:
                 many = rows_per_block(len(vectors), network.budget)
-                states = encode_ahead(lambda rows: network.last_states(*histories(rows)), len(store.target), many)
+                states = encode_ahead(last_states, len(store.target), many)
                 score = lambda rows: states(rows) @ vectors.T  # noqa: E731
 
             return rank_targets(

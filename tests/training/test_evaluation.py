@@ -15,6 +15,7 @@ from recbole_attnseq.training.evaluation import (
     SMALLEST_BLOCK,
     Ranking,
     encode_ahead,
+    fitting,
     rank_targets,
     rows_per_block,
     seen_items,
@@ -121,6 +122,47 @@ def test_a_cpu_ranks_by_smaller_blocks_within_the_budget() -> None:
     assert rows_per_block(CACHED_SCORES, 3 * CACHED_SCORES, cpu) == 3
     with pytest.raises(UserError, match="memory_budget"):
         rows_per_block(1001, 1000, cpu)
+
+
+@pytest.mark.parametrize("attention", ["last", "dot"])
+@pytest.mark.parametrize("user_encoder", ["transformer", "gru", "bilstm"])
+def test_histories_are_encoded_as_the_budget_holds_them(
+    tiny: str, quiet: dict[str, Any], monkeypatch: pytest.MonkeyPatch, attention: str, user_encoder: str
+) -> None:
+    session = _session(
+        "AttnSeq", tiny, quiet, attention=attention, user_encoder=user_encoder, epochs=1, hidden_size=8,
+        n_layers=1, inner_size=16, rnn_hidden_size=8, precision="float32",
+    )  # fmt: skip
+    network, data = session.trainer.model.network, session.test._dataset
+    at_once = session.trainer.rank(data).rank
+    tokens, states = [], network.states
+
+    def counted(items: torch.Tensor, packing: Any) -> torch.Tensor:
+        padded = not network.user_encoder.banded
+        tokens.append(len(packing.lengths) * packing.longest if padded else packing.tokens)
+        return states(items, packing)
+
+    monkeypatch.setattr(network, "states", counted)
+    network.budget = 60 * network.user_encoder.widest
+    assert session.trainer.rank(data).rank.equal(at_once)
+    assert len(tokens) > 3
+    assert max(tokens) * network.user_encoder.widest <= network.budget
+
+
+@pytest.mark.parametrize("padded", [False, True])
+@pytest.mark.parametrize("most", [1, 5, 9, 12, 100])
+def test_rows_are_cut_where_their_tokens_would_be_too_many(most: int, padded: bool) -> None:
+    lengths = torch.tensor([3, 1, 9, 2, 2, 2, 7])
+    parts = fitting(lengths, most, padded)
+    assert [row for part in parts for row in range(part.start, part.stop)] == list(range(7))
+
+    def tokens(start: int, stop: int) -> int:
+        held = lengths[start:stop]
+        return int(held.max()) * len(held) if padded else int(held.sum())
+
+    for part in parts:
+        assert tokens(part.start, part.stop) <= most or part.stop == part.start + 1
+    assert all(tokens(part.start, part.stop + 1) > most for part in parts[:-1]), "no cut without need"
 
 
 @pytest.mark.parametrize("block", [1, 3, 4, 5, 23])
