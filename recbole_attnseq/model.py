@@ -13,6 +13,7 @@ from torch import Tensor
 
 from recbole_attnseq.errors import UserError
 from recbole_attnseq.item_features import item_features
+from recbole_attnseq.nn.ensemble import Ensemble
 from recbole_attnseq.nn.item_encoders import ITEM_ENCODERS
 from recbole_attnseq.nn.losses import LOSSES
 from recbole_attnseq.nn.network import Network
@@ -55,13 +56,19 @@ class AttnSeq(SequentialRecommender):  # type: ignore[misc]
                 f"selected_features is {config['selected_features']}, but item_encoder '{settings.item_encoder}' uses "
                 "none: set item_encoder=features to learn from them."
             )
-        self.network = Network(
-            settings,
-            budget=elements(config["memory_budget"]),
-            sparse=bool(sparse),
-            history_negatives=history_negatives(config, dataset),
-            features=features,
-        )
+        compared = history_negatives(config, dataset)
+
+        def build() -> Network:
+            return Network(
+                settings,
+                budget=elements(config["memory_budget"]),
+                sparse=bool(sparse),
+                history_negatives=compared,
+                features=features,
+            )
+
+        members = check_members(config["members"])
+        self.network = build() if members == 1 else Ensemble(members, build)
 
     def pack(self, interaction: Any) -> tuple[Tensor, Packing]:
         """The histories of a RecBole batch, (B, L) padded on the right, as (T,) items and their packing."""
@@ -100,6 +107,19 @@ def elements(megabytes: object) -> int:
     if isinstance(megabytes, bool) or not isinstance(megabytes, (int, float)) or megabytes <= 0:
         raise UserError(f"memory_budget is {megabytes!r}; give the MiB that a temporary may take, e.g. 128.")
     return int(megabytes * 2**20 / 4)
+
+
+def check_members(members: object) -> int:
+    """How many networks score together; one where nothing is said.
+
+    Raises:
+        UserError: no whole number from 1 on.
+    """
+    if members is None:
+        return 1
+    if isinstance(members, bool) or not isinstance(members, int) or members < 1:
+        raise UserError(f"members is {members!r}; give the number of networks that score together, 1 or more.")
+    return members
 
 
 def check_history_negatives(values: Any) -> bool | str:

@@ -23,7 +23,7 @@ _MODULE = "recbole.model.sequential_recommender.attnseq"
 _OPTIONAL_KEYS = (
     "model", "dataset", "config_files", "local_rank", "world_size", "ip", "port", "nproc", "offset",
     "benchmark_filename", "single_spec", "encoding", "reg_weight", "numerical_features", "wandb_project",
-    "split_hash", "dataset_config", "selected_features",
+    "split_hash", "dataset_config", "selected_features", "members",
 )  # fmt: skip
 
 
@@ -143,7 +143,7 @@ def check_settings(values: dict[str, Any]) -> None:
         UserError: names the key and what it may be.
     """
     from recbole_attnseq.item_features import check_selected
-    from recbole_attnseq.model import check_history_negatives, elements
+    from recbole_attnseq.model import check_history_negatives, check_members, elements
     from recbole_attnseq.nn.item_encoders import ITEM_ENCODERS
     from recbole_attnseq.nn.settings import NetworkSettings
     from recbole_attnseq.training.averaging import check_decay
@@ -156,6 +156,7 @@ def check_settings(values: dict[str, Any]) -> None:
         raise UserError(str(error).replace("max_length", "MAX_ITEM_LIST_LENGTH")) from None
     elements(values.get("memory_budget"))
     check_history_negatives(values)
+    check_members(values.get("members"))
     if ITEM_ENCODERS[values["item_encoder"]].uses_features:
         check_selected(values.get("selected_features"))
     if values.get("weight_average"):  # 0, False and nothing mean that there is none

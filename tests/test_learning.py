@@ -72,7 +72,8 @@ def test_the_held_out_step_is_in_no_training_batch() -> None:
     assert torch.equal(targets, ends % ITEMS + 1)
 
 
-def test_through_recbole_with_the_defaults(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("changes", [{}, {"members": 2}], ids=["defaults", "ensemble"])
+def test_through_recbole(changes: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     folder = tmp_path / "dataset" / "circle"
     folder.mkdir(parents=True)
@@ -93,6 +94,7 @@ def test_through_recbole_with_the_defaults(tmp_path: Path, monkeypatch: pytest.M
             "show_progress": False,
             "state": "WARNING",
             "load_col": None,
+            **changes,
         },
     )
     assert result is not None

@@ -152,6 +152,8 @@ def test_a_key_of_the_users_own_is_let_through(tiny: str) -> None:
         ({"train_batch_size": 0}, "train_batch_size is 0"),
         ({"memory_budget": "none"}, "memory_budget is 'none'"),
         ({"history_negatives": "some"}, "history_negatives is 'some'"),
+        ({"members": 0}, "members is 0; give the number of networks"),
+        ({"members": "two"}, "members is 'two'"),
         ({"item_encoder": "features"}, "selected_features is None"),
         ({"item_encoder": "features", "selected_features": "class"}, "selected_features is 'class'"),
         ({"learning_rate": "fast"}, "learning_rate is 'fast'"),

@@ -8,6 +8,7 @@ from typing import Any
 from recbole_attnseq.data.batches import SequenceBatches
 from recbole_attnseq.data.store import CONTEXTS, SequenceStore
 from recbole_attnseq.errors import UserError
+from recbole_attnseq.nn.ensemble import Ensemble
 from recbole_attnseq.nn.network import Network
 
 QUANTA = 8  # batches are filled up to eighths of their size: about six per cent is idle on average, in few shapes
@@ -43,7 +44,7 @@ def check_batching(values: Mapping[str, Any], given: Mapping[str, Any]) -> None:
         )
 
 
-def cut(config: Any, network: Network, store: SequenceStore) -> SequenceBatches:
+def cut(config: Any, network: Network | Ensemble, store: SequenceStore) -> SequenceBatches:
     """The batches of the targets in ``store`` for a network.
 
     Raises:

@@ -32,11 +32,21 @@ def _session(model: str, dataset: str, quiet: dict[str, Any], **settings: Any) -
     return train(configure(model, dataset, settings={**base, **settings}))
 
 
-@pytest.mark.parametrize("attention", ["last", "dot"])
-def test_metrics_equal_recboles(tiny: str, quiet: dict[str, Any], attention: str) -> None:
+@pytest.mark.parametrize(("attention", "members"), [("last", 1), ("dot", 1), ("last", 2), ("dot", 2)])
+def test_metrics_equal_recboles(tiny: str, quiet: dict[str, Any], attention: str, members: int) -> None:
     from recbole.trainer import Trainer
 
-    session = _session("AttnSeq", tiny, quiet, attention=attention, hidden_size=16, n_layers=1, inner_size=16)
+    session = _session(
+        "AttnSeq",
+        tiny,
+        quiet,
+        attention=attention,
+        members=members,
+        precision="float32",
+        hidden_size=16,
+        n_layers=1,
+        inner_size=16,
+    )
     theirs = Trainer.evaluate(session.trainer, session.test, load_best_model=False)
     assert len(theirs) == 3 * len(METRICS)
     for name, value in theirs.items():

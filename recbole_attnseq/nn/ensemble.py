@@ -1,0 +1,112 @@
+"""Several networks that differ in their random numbers alone, and score together."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+
+from recbole_attnseq.nn.attention import Attention
+from recbole_attnseq.nn.network import Network
+from recbole_attnseq.nn.packing import Packing
+from recbole_attnseq.nn.settings import NetworkSettings
+from recbole_attnseq.nn.user_encoders import UserEncoder
+
+
+class Ensemble(nn.Module):
+    """Members with weights of their own, trained on the same batches, whose scores are averaged.
+
+    What one network learns by chance of its initial weights and dropout, the others do not: the mean ranks better than
+    its members, at as many times their cost. It is one model: it stops early by the validation of the mean, and
+    its vectors are the members' end to end, so that all it ever does after the encoders is one product.
+
+    Everything is as in :class:`Network`, with states and vectors of width K * D.
+
+    Args:
+        members: how many, K.
+        build: makes one of them; called K times.
+
+    Raises:
+        ValueError: no member.
+    """
+
+    def __init__(self, members: int, build: Callable[[], Network]) -> None:
+        super().__init__()
+        if members < 1:
+            raise ValueError("an ensemble needs at least one member.")
+        self.members = nn.ModuleList(build() for _ in range(members))
+
+    @property
+    def networks(self) -> list[Network]:
+        """The members, in their order."""
+        return [member for member in self.members if isinstance(member, Network)]
+
+    @property
+    def settings(self) -> NetworkSettings:
+        """Of every member."""
+        return self.networks[0].settings
+
+    @property
+    def budget(self) -> int:
+        """Most elements of a temporary; members take turns."""
+        return self.networks[0].budget
+
+    @budget.setter
+    def budget(self, elements: int) -> None:
+        for member in self.networks:
+            member.budget = elements
+
+    @property
+    def low_precision(self) -> torch.dtype:
+        """Of the logits over all items."""
+        return self.networks[0].low_precision
+
+    @low_precision.setter
+    def low_precision(self, precision: torch.dtype) -> None:
+        for member in self.networks:
+            member.low_precision = precision
+
+    @property
+    def causal(self) -> bool:
+        """True where all positions of a history can be trained in one pass."""
+        return self.networks[0].causal
+
+    @property
+    def user_encoder(self) -> UserEncoder:
+        """The first member's, for what holds of all."""
+        return self.networks[0].user_encoder
+
+    @property
+    def attention(self) -> Attention:
+        """The first member's, for what holds of all."""
+        return self.networks[0].attention
+
+    def states(self, items: Tensor, packing: Packing) -> Tensor:
+        """States (T, K * D) after each step."""
+        return torch.cat([member.states(items, packing) for member in self.networks], dim=-1)
+
+    def vectors(self, items: Tensor | None = None) -> Tensor:
+        """Vectors (..., K * D) of ``items`` (...), or (N, K * D) of all."""
+        return torch.cat([member.vectors(items) for member in self.networks], dim=-1)
+
+    def last_states(self, items: Tensor, packing: Packing) -> Tensor:
+        """States (B, K * D) at the end of each sequence, whose product with vectors is the mean score."""
+        return torch.cat([member.last_states(items, packing) for member in self.networks], dim=-1) / len(self.members)
+
+    def scores(self, items: Tensor, packing: Packing, vectors: Tensor | None = None) -> Tensor:
+        """Mean scores (B, K') of candidates with ``vectors`` (K', K * D), by default all items."""
+        candidates = self.vectors() if vectors is None else vectors
+        if not self.attention.uses_history:
+            return self.last_states(items, packing) @ candidates.T
+        parts = candidates.chunk(len(self.members), dim=-1)
+        found = [member.scores(items, packing, part) for member, part in zip(self.networks, parts, strict=True)]
+        return torch.stack(found).mean(0)
+
+    def pair_scores(self, items: Tensor, packing: Packing, candidates: Tensor) -> Tensor:
+        """Mean scores (B,) of one candidate a sequence."""
+        return torch.stack([member.pair_scores(items, packing, candidates) for member in self.networks]).mean(0)
+
+    def loss(self, items: Tensor, packing: Packing, queries: Tensor, targets: Tensor) -> Tensor:
+        """Mean of the members' losses: each learns as if it were alone."""
+        return torch.stack([member.loss(items, packing, queries, targets) for member in self.networks]).mean()
