@@ -112,6 +112,8 @@ def _same_data(row: Mapping[str, Any], facts: SplitFacts) -> bool:
     return tuple(row["data"][key] for key in ("users", "items", "interactions")) == counts
 
 
+# What a configuration that says nothing of these keys means; other keys that it lacks are older than it.
+_UNSAID: Mapping[str, Any] = {"members": 1}
 # What does not make two trials differ: repetitions, and how long they might have gone on.
 _NO_DIFFERENCE = {"seed", "epochs", "stopping_step", "dataset", "data_path", "topk", "metrics"}
 
@@ -140,7 +142,7 @@ def _ablation(folder: Path, metric: str = "ndcg@10") -> tuple[list[dict[str, Any
             "test": round(float(per_target(metric, record.ranks).mean()), 6),
         }
         candidates = "new items" if record.protocol["exclude_history"] else "all items"
-        groups.setdefault((path.parent.name, candidates), []).append((bar, record.config))
+        groups.setdefault((path.parent.name, candidates), []).append((bar, {**_UNSAID, **record.config}))
     found = []
     for (dataset, candidates), trials in groups.items():
         trials.sort(key=lambda trial: -trial[0]["valid"])

@@ -175,11 +175,11 @@ def test_trials_are_apart_by_candidates_and_say_what_they_changed(boards: Path) 
         changed.save(place.parent.parent / "scratch").rename(place / f"{name}.json")
 
     place.mkdir(parents=True)
-    trial("low", 0.1, True, dropout=0.2, epochs=9)
+    trial("low", 0.1, True, dropout=0.2, epochs=9, members=2)
     trial("high", 0.2, True, new_key=1)
     trial("other", 0.3, False)
     groups = assemble(boards, RESULTS)["ablation"]
     assert [(g["candidates"], [(b["name"], b["differs"]) for b in g["bars"]]) for g in groups] == [
-        ("new items", [("high", ""), ("low", "dropout=0.2")]),
+        ("new items", [("high", ""), ("low", "dropout=0.2, members=2")]),
         ("all items", [("other", "")]),
     ]
