@@ -97,7 +97,8 @@ def _losses(
     losses = -found.log()
     lost = (found < SMALLEST_PROBABILITY).nonzero().squeeze(1)
     if len(lost):
-        logits = _logits(queries, transposed, left_out, torch.empty_like(probabilities))[lost]
+        rest = left_out.part(lost) if left_out else None
+        logits = _logits(queries[lost], transposed, rest, probabilities.new_empty(len(lost), probabilities.shape[1]))
         exact = torch.log_softmax(logits.to(losses.dtype), dim=1)
         losses[lost] = -exact.gather(1, targets[lost, None]).squeeze(1)
     return losses

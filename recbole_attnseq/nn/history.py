@@ -30,7 +30,7 @@ class Histories:
     counts: Tensor
     targets: Tensor
 
-    def part(self, rows: slice) -> Histories:
+    def part(self, rows: slice | Tensor) -> Histories:
         """Of the queries ``rows``."""
         return Histories(self.stream, self.starts[rows], self.counts[rows], self.targets[rows])
 
