@@ -92,7 +92,7 @@ class AttnSeq(SequentialRecommender):  # type: ignore[misc]
         return self.network.scores(items, packing)
 
     def forward(self, item_seq: Tensor, item_seq_len: Tensor) -> Tensor:
-        """States (B, D) at the end of each history (B, L) of the given lengths (B,)."""
+        """States (B, D) at the end of each history (B, L) of the given lengths (B,); (B, E * D) with E members."""
         column = torch.arange(item_seq.shape[1], device=item_seq.device)
         packing = Packing(item_seq_len, self.max_seq_length)
         return self.network.states(item_seq[column < item_seq_len[:, None]], packing)[packing.last]

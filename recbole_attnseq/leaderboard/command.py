@@ -31,7 +31,7 @@ start it again. Two of them may work on one folder at once: each takes the cells
 examples:
   attnseq leaderboard --config configs/leaderboard/ml-100k.yaml --dry-run
   attnseq leaderboard --config configs/leaderboard/lastfm.yaml --data_path datasets --rows AttnSeq,SASRec
-  attnseq leaderboard --config configs/leaderboard/lastfm.yaml --report-only
+  attnseq leaderboard --config configs/leaderboard/lastfm.yaml --report-only --page README.md
 """
 
 
@@ -45,6 +45,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--seeds", default="", metavar="1,2", help="only these seeds")
     add("--dry-run", action="store_true", help="list the cells, their state and how long they would take; run nothing")
     add("--report-only", action="store_true", help="write the report of the records there are; run nothing")
+    add("--page", default=None, metavar="FILE", help="write the summary between the marks of this page, too")
     add("--retry", action="store_true", help="run cells again that failed before, those stopped by a time limit too")
     add("--scratch", default=None, metavar="DIR", help="for logs and checkpoints of runs (default the system's own)")
     parser.epilog = _EPILOG
@@ -63,7 +64,7 @@ def run(args: argparse.Namespace) -> None:
     places = Places(results / "runs", results / "studies", Path(args.data_path), scratch)
     board = read_board(args.config)
     if args.report_only:
-        _report(board, results)
+        _report(board, results, page=args.page)
         return
     cells = _chosen(cells_of(board, places.studies), args.rows, args.seeds)
     datasets = list(dict.fromkeys(cell.row.dataset for cell in cells))
@@ -76,7 +77,7 @@ def run(args: argparse.Namespace) -> None:
         return
     queue = Queue(board, cells, places, {dataset: facts.split_hash for dataset, facts in splits.items()}, args.retry)
     failed = queue.run(lambda: _report(board, results, quiet=True))
-    _report(board, results)
+    _report(board, results, page=args.page)
     if failed:
         raise UserError(f"{len(failed)} of {len(cells)} cells have no result: " + "; ".join(failed))
 
@@ -144,9 +145,9 @@ def _list(cells: Sequence[Cell], inventory: Inventory, runs: Path, splits: Mappi
     print(f"{len(cells)} cells: {counts}; to run: {duration(total)}" + (f" and {unknown} unknown" if unknown else ""))
 
 
-def _report(board: Board, results: Path, quiet: bool = False) -> None:
+def _report(board: Board, results: Path, quiet: bool = False, page: str | None = None) -> None:
     from recbole_attnseq.leaderboard.report import write_report
 
-    written = write_report(board.path.parent, results)
+    written = write_report(board.path.parent, results, Path(page) if page else None)
     if not quiet:
         print("\n".join(f"written: {path}" for path in written))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-MARK = "≈"  # the difference to the best other row is not significant
+from recbole_attnseq.leaderboard.rivals import MARK, summary
 
 _INTRO = f"""# Leaderboard
 
@@ -20,10 +20,16 @@ Holm's method for all rows of the table. {MARK} marks a difference that is not s
 Seconds are of the processor, summed over cores.
 """
 
+_RIVALS = f"""## AttnSeq against the best of the others
+
+Of the models listed, those that have run. {MARK}: the interval is the users', p is corrected for this table's rows.
+Processor seconds are those of a whole run, early stopping included.
+"""
+
 
 def markdown(report: Mapping[str, Any]) -> str:
     """The whole page."""
-    parts = [_INTRO]
+    parts = [_INTRO, f"{_RIVALS}\n{summary(report)}\n"]
     for table in report["tables"]:
         parts.append(_table(table))
     if report["ablation"]:

@@ -14,24 +14,32 @@ from recbole_attnseq.leaderboard.facts import HISTORY_GROUPS, POPULARITY_GROUPS,
 from recbole_attnseq.leaderboard.measures import per_target
 from recbole_attnseq.leaderboard.published import PUBLISHED, read_published
 from recbole_attnseq.leaderboard.records import read_record
+from recbole_attnseq.leaderboard.rivals import MARKS, rivalry, summary
 from recbole_attnseq.leaderboard.standings import Table, make_table
+from recbole_attnseq.leaderboard.tables import insert, read_page
 from recbole_attnseq.training.processes import write_whole
 
 
-def write_report(boards: Path, results: Path) -> list[Path]:
+def write_report(boards: Path, results: Path, page: Path | None = None) -> list[Path]:
     """Write LEADERBOARD.md and leaderboard.html into ``results``, whole or not at all.
 
     Args:
         boards: folder of leaderboard configurations; all of them go into one report.
         results: holds runs/, ablation/ and studies/.
+        page: takes the summary between its marks.
+
+    Raises:
+        UserError: a configuration is bad, or the page cannot be read or has no marks.
     """
     from recbole_attnseq.leaderboard.html_page import html
     from recbole_attnseq.leaderboard.markdown_page import markdown
 
     report = assemble(boards, results)
+    pages = {results / "LEADERBOARD.md": markdown(report), results / "leaderboard.html": html(report)}
+    if page is not None:
+        pages[page] = insert(read_page(page), summary(report), MARKS)
     written = []
-    for name, text in (("LEADERBOARD.md", markdown(report)), ("leaderboard.html", html(report))):
-        target = results / name
+    for target, text in pages.items():
         if not target.is_file() or target.read_text(encoding="utf-8") != text:
             write_whole(target, text)
         written.append(target)
@@ -88,6 +96,7 @@ def _as_dict(table: Table, published: list[dict[str, Any]], results: Path) -> di
         "compared": list(table.compared),
         "rows": [row.as_dict(facts, table.compared, results) for row in table.rows],
         "notes": table.notes,
+        "rivals": rivalry(table),
         "published": [],
     }
     if table.full:
@@ -112,8 +121,9 @@ def _same_data(row: Mapping[str, Any], facts: SplitFacts) -> bool:
     return tuple(row["data"][key] for key in ("users", "items", "interactions")) == counts
 
 
-# What a configuration that says nothing of these keys means; other keys that it lacks are older than it.
-_UNSAID: Mapping[str, Any] = {"members": 1}
+# What a configuration that says nothing of these keys means; of other keys that it lacks, it is too old to tell.
+# ``experiment`` is written into the records of changed code that did not stay.
+_UNSAID: Mapping[str, Any] = {"members": 1, "experiment": "none"}
 # What does not make two trials differ: repetitions, and how long they might have gone on.
 _NO_DIFFERENCE = {"seed", "epochs", "stopping_step", "dataset", "data_path", "topk", "metrics"}
 
@@ -148,6 +158,7 @@ def _ablation(folder: Path, metric: str = "ndcg@10") -> tuple[list[dict[str, Any
         trials.sort(key=lambda trial: -trial[0]["valid"])
         best = trials[0][1]
         bars = [{**bar, "differs": _differences(config, best)} for bar, config in trials]
+        bars[0]["differs"] = _differences(best, {**best, **_UNSAID})  # nothing stands above it to differ from
         found.append({"dataset": dataset, "candidates": candidates, "metric": metric, "bars": bars})
     return found, skipped
 

@@ -82,17 +82,29 @@ def _score(run: RunRecord, metric: str) -> float:
     return float(per_target(metric, run.ranks).mean())
 
 
-def insert(page: str, table: str) -> str:
+def insert(page: str, table: str, marks: tuple[str, str] = (BEGIN, END)) -> str:
     """``page`` with ``table`` between its two marks.
 
     Raises:
         UserError: the page has no marks.
     """
-    before, begin, rest = page.partition(BEGIN)
-    _, end, after = rest.partition(END)
+    before, begin, rest = page.partition(marks[0])
+    _, end, after = rest.partition(marks[1])
     if not begin or not end:
-        raise UserError(f"the page lacks the marks {BEGIN} and {END}; add them where the table belongs.")
-    return f"{before}{BEGIN}\n{table}\n{END}{after}"
+        raise UserError(f"the page lacks the marks {marks[0]} and {marks[1]}; add them where the table belongs.")
+    return f"{before}{marks[0]}\n{table}\n{marks[1]}{after}"
+
+
+def read_page(path: Path) -> str:
+    """The text of a page.
+
+    Raises:
+        UserError: there is none, or it is no text.
+    """
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(f"cannot read the page {path} ({error}).") from error
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -111,6 +123,6 @@ def run(args: argparse.Namespace) -> None:
     table = markdown(read_folder(args.runs, None if args.history is None else args.history == "left-out"))
     if args.page:
         page = Path(args.page)
-        page.write_text(insert(page.read_text(encoding="utf-8"), table), encoding="utf-8")
+        page.write_text(insert(read_page(page), table), encoding="utf-8")
     else:
         print(table)

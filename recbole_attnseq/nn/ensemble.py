@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -18,14 +19,14 @@ class Ensemble(nn.Module):
     """Members with weights of their own, trained on the same batches, whose scores are averaged.
 
     What one network learns by chance of its initial weights and dropout, the others do not: the mean ranks better than
-    its members, at as many times their cost. It is one model: it stops early by the validation of the mean, and
-    its vectors are the members' end to end, so that all it ever does after the encoders is one product.
+    its members, at as many times their cost. It is one model: it stops early by the validation of the mean, and where
+    the attention needs no history, all items are scored by one product, members end to end.
 
-    Everything is as in :class:`Network`, with states and vectors of width K * D.
+    What it offers is what :class:`Network` offers to a trainer, with states and vectors of width E * D.
 
     Args:
-        members: how many, K.
-        build: makes one of them; called K times.
+        members: how many, E.
+        build: makes one of them; called E times.
 
     Raises:
         ValueError: no member.
@@ -40,7 +41,7 @@ class Ensemble(nn.Module):
     @property
     def networks(self) -> list[Network]:
         """The members, in their order."""
-        return [member for member in self.members if isinstance(member, Network)]
+        return [cast("Network", member) for member in self.members]
 
     @property
     def settings(self) -> NetworkSettings:
@@ -83,30 +84,33 @@ class Ensemble(nn.Module):
         return self.networks[0].attention
 
     def states(self, items: Tensor, packing: Packing) -> Tensor:
-        """States (T, K * D) after each step."""
+        """States (T, E * D) after each step."""
         return torch.cat([member.states(items, packing) for member in self.networks], dim=-1)
 
     def vectors(self, items: Tensor | None = None) -> Tensor:
-        """Vectors (..., K * D) of ``items`` (...), or (N, K * D) of all."""
+        """Vectors (..., E * D) of ``items`` (...), or (N, E * D) of all."""
         return torch.cat([member.vectors(items) for member in self.networks], dim=-1)
 
     def last_states(self, items: Tensor, packing: Packing) -> Tensor:
-        """States (B, K * D) at the end of each sequence, whose product with vectors is the mean score."""
+        """States (B, E * D) at the end of each sequence, whose product with vectors is the mean score."""
         return torch.cat([member.last_states(items, packing) for member in self.networks], dim=-1) / len(self.members)
 
     def scores(self, items: Tensor, packing: Packing, vectors: Tensor | None = None) -> Tensor:
-        """Mean scores (B, K') of candidates with ``vectors`` (K', K * D), by default all items."""
+        """Mean scores (B, K) of candidates with ``vectors`` (K, E * D), by default all items."""
         candidates = self.vectors() if vectors is None else vectors
         if not self.attention.uses_history:
             return self.last_states(items, packing) @ candidates.T
         parts = candidates.chunk(len(self.members), dim=-1)
-        found = [member.scores(items, packing, part) for member, part in zip(self.networks, parts, strict=True)]
-        return torch.stack(found).mean(0)
+        first, *others = zip(self.networks, parts, strict=True)
+        total = first[0].scores(items, packing, first[1])
+        for member, part in others:
+            total += member.scores(items, packing, part)
+        return total / len(self.members)
 
     def pair_scores(self, items: Tensor, packing: Packing, candidates: Tensor) -> Tensor:
         """Mean scores (B,) of one candidate a sequence."""
         return torch.stack([member.pair_scores(items, packing, candidates) for member in self.networks]).mean(0)
 
     def loss(self, items: Tensor, packing: Packing, queries: Tensor, targets: Tensor) -> Tensor:
-        """Mean of the members' losses: each learns as if it were alone."""
+        """Mean of the members' losses: each gets its own gradient over E, which Adam makes up for."""
         return torch.stack([member.loss(items, packing, queries, targets) for member in self.networks]).mean()

@@ -37,7 +37,7 @@ class Histories:
     def pairs(self) -> tuple[Tensor, Tensor]:
         """Every query (P,) with every item (P,) of its history, repeated where it was taken repeatedly.
 
-        Made when asked for, since P may be far above M: of a part, where there are many queries.
+        P may be far above M: call it on a :meth:`part` where queries are many.
         """
         rows = torch.repeat_interleave(torch.arange(len(self.counts), device=self.stream.device), self.counts)
         return rows, self.stream[ranges(self.starts, self.counts)]

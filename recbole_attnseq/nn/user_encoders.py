@@ -12,7 +12,7 @@ from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pad_packed_
 
 from recbole_attnseq.nn.banded_attention import banded_attention
 from recbole_attnseq.nn.dropout import Dropout
-from recbole_attnseq.nn.packing import Packing
+from recbole_attnseq.nn.packing import SMALLEST_BLOCK, Packing
 from recbole_attnseq.registry import Registry
 
 USER_ENCODERS: Registry[type[UserEncoder]] = Registry("user encoder")
@@ -23,9 +23,9 @@ class UserEncoder(nn.Module):
 
     ``forward(inputs, packing)`` maps (T, D) to (T, D). Sequences never see each other. ``causal`` encoders never
     let a later step change an earlier state, so all positions can be trained at once; ``banded`` ones moreover
-    see no more than the packing's window per layer, so whole histories can be fed to them. ``widest`` says how many
-    numbers a token takes where it takes most of them, so that a caller who has many histories knows how many to
-    encode at a time.
+    see no more than the packing's window per layer, so whole histories can be fed to them. ``widest`` is the most
+    elements that any one temporary holds for a token, so that a caller of many histories knows how many to encode at
+    a time.
     """
 
     causal: ClassVar[bool] = True
@@ -53,7 +53,7 @@ class _Recurrent(UserEncoder):
 
     def __init__(self, *, width: int, hidden: int, layers: int, dropout: float, activation: str) -> None:
         super().__init__()
-        self.widest = 4 * hidden * self.directions  # the gates
+        self.widest = max(width, 4 * hidden * self.directions)  # the gates
         self.rnn = self.cell(
             width,
             hidden,
@@ -174,7 +174,7 @@ class Transformer(UserEncoder):
         eps: float,
     ) -> None:
         super().__init__()
-        self.widest = max(inner, 3 * width, 2 * window * heads)
+        self.widest = max(inner, 3 * width, 2 * max(SMALLEST_BLOCK, window) * heads)
         self.blocks = nn.ModuleList(
             _Block(width, heads, inner, window, dropout, attention_dropout, eps) for _ in range(layers)
         )

@@ -67,13 +67,16 @@ def rows_per_block(width: int, budget: int, device: torch.device | None = None) 
     return fitting
 
 
-def fitting(lengths: Tensor, most: int, padded: bool) -> list[slice]:
+def cut_by_tokens(lengths: Tensor, most: int, padded: bool) -> list[slice]:
     """Rows in order, cut where their histories would be more than ``most`` tokens together; at least one row each.
 
     Args:
         lengths: (R,) tokens of each row's history.
         most: tokens at a time.
         padded: every history takes as many as the longest beside it.
+
+    Returns:
+        The pieces, end to end.
     """
     parts, start, total, longest = [], 0, 0, 0
     for row, length in enumerate(lengths.tolist()):

@@ -26,8 +26,8 @@ from recbole_attnseq.training.checkpoints import read_checkpoint
 from recbole_attnseq.training.evaluation import (
     ANSWERED,
     Ranking,
+    cut_by_tokens,
     encode_ahead,
-    fitting,
     rank_targets,
     rows_per_block,
     seen_items,
@@ -177,17 +177,16 @@ class AttnSeqTrainer(Trainer):  # type: ignore[misc]
                 return items, Packing(length.to(device), self.model.max_seq_length)
 
             # Encoding takes memory by tokens of history, ranking by items.
-            length = store.length.clamp(max=self.model.max_seq_length)
             tokens = network.budget // network.user_encoder.widest
             block = rows_per_block(len(vectors), network.budget, device)
 
             def last_states(rows: slice) -> Tensor:
-                parts = fitting(length[rows], tokens, padded=not network.user_encoder.banded)
-                starts = (slice(rows.start + part.start, rows.start + part.stop) for part in parts)
-                return torch.cat([network.last_states(*histories(part)) for part in starts])
+                parts = cut_by_tokens(store.length[rows], tokens, padded=not network.user_encoder.banded)
+                pieces = (slice(rows.start + part.start, rows.start + part.stop) for part in parts)
+                return torch.cat([network.last_states(*histories(part)) for part in pieces])
 
             if network.attention.uses_history:
-                block = max(1, min(block, tokens // int(length.max())))
+                block = max(1, min(block, tokens // int(store.length.max())))
                 score = lambda rows: network.scores(*histories(rows), vectors)  # noqa: E731
             else:
                 many = rows_per_block(len(vectors), network.budget)

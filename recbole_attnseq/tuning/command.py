@@ -91,8 +91,8 @@ def run(args: argparse.Namespace) -> None:
         release=args.release,
         progress=not args.no_progress,
     )
+    keep_freed_memory()
     try:
-        keep_freed_memory()
         result = tune(options)
     except KeyboardInterrupt:
         print(

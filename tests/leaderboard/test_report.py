@@ -177,9 +177,9 @@ def test_trials_are_apart_by_candidates_and_say_what_they_changed(boards: Path) 
     place.mkdir(parents=True)
     trial("low", 0.1, True, dropout=0.2, epochs=9, members=2)
     trial("high", 0.2, True, new_key=1)
-    trial("other", 0.3, False)
+    trial("other", 0.3, False, members=3)
     groups = assemble(boards, RESULTS)["ablation"]
     assert [(g["candidates"], [(b["name"], b["differs"]) for b in g["bars"]]) for g in groups] == [
         ("new items", [("high", ""), ("low", "dropout=0.2, members=2")]),
-        ("all items", [("other", "")]),
+        ("all items", [("other", "members=3")]),
     ]

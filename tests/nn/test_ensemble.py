@@ -54,7 +54,7 @@ def test_one_product_of_states_and_vectors_scores_all_items() -> None:
 
 
 @pytest.mark.parametrize("changes", SETTINGS)
-def test_members_learn_as_if_each_were_alone(changes: dict[str, object]) -> None:
+def test_members_get_their_own_gradients_in_equal_shares(changes: dict[str, object]) -> None:
     together = ensemble(**changes)
     items, lengths = histories()
     packing, targets = Packing(lengths, WINDOW), torch.tensor([3, 1, 11, 5, 5])

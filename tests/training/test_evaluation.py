@@ -10,12 +10,13 @@ import pytest
 import torch
 
 from recbole_attnseq.errors import UserError
+from recbole_attnseq.nn.ensemble import Ensemble
 from recbole_attnseq.training.evaluation import (
     CACHED_SCORES,
     SMALLEST_BLOCK,
     Ranking,
+    cut_by_tokens,
     encode_ahead,
-    fitting,
     rank_targets,
     rows_per_block,
     seen_items,
@@ -47,6 +48,12 @@ def test_metrics_equal_recboles(tiny: str, quiet: dict[str, Any], attention: str
         n_layers=1,
         inner_size=16,
     )
+    network = session.trainer.model.network
+    assert isinstance(network, Ensemble) == (members > 1)
+    if members > 1:
+        tables = [member.item_encoder.table.weight for member in network.networks]
+        assert len(tables) == members
+        assert not tables[0].equal(tables[1]), "members differ by chance"
     theirs = Trainer.evaluate(session.trainer, session.test, load_best_model=False)
     assert len(theirs) == 3 * len(METRICS)
     for name, value in theirs.items():
@@ -163,7 +170,7 @@ def test_histories_are_encoded_as_the_budget_holds_them(
 @pytest.mark.parametrize("most", [1, 5, 9, 12, 100])
 def test_rows_are_cut_where_their_tokens_would_be_too_many(most: int, padded: bool) -> None:
     lengths = torch.tensor([3, 1, 9, 2, 2, 2, 7])
-    parts = fitting(lengths, most, padded)
+    parts = cut_by_tokens(lengths, most, padded)
     assert [row for part in parts for row in range(part.start, part.stop)] == list(range(7))
 
     def tokens(start: int, stop: int) -> int:

@@ -1,0 +1,108 @@
+"""The first table that a reader sees: AttnSeq against the best of the other models, data set by data set."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from recbole_attnseq.cli import main
+from recbole_attnseq.leaderboard.board import read_board
+from recbole_attnseq.leaderboard.cells import cells_of
+from recbole_attnseq.leaderboard.measures import per_target
+from recbole_attnseq.leaderboard.records import read_record
+from recbole_attnseq.leaderboard.report import assemble
+from recbole_attnseq.leaderboard.rivals import MARKS, summary
+from recbole_attnseq.leaderboard.significance import compare
+from recbole_attnseq.leaderboard.tables import insert
+from tests.leaderboard.fakes import fill, write_board
+
+ROOT = Path(__file__).resolve().parents[2]
+RESULTS = Path("results")
+TUNED = {"model": "AttnSeq", "settings": {"hidden_size": 32}}
+MODELS: dict[str, Any] = {
+    "AttnSeq (tuned)": TUNED,
+    "AttnSeq": {"seeds": [1, 2]},
+    "Pop": None,
+    "BPR": None,
+    "FPMC": None,
+}
+
+
+def rivals(boards: Path) -> Any:
+    (table,) = assemble(boards, RESULTS)["tables"]
+    return table["rivals"]
+
+
+def test_readme_is_current(monkeypatch: pytest.MonkeyPatch) -> None:
+    """attnseq leaderboard --config ... --report-only --page README.md writes it."""
+    monkeypatch.chdir(ROOT)
+    page = Path("README.md").read_text(encoding="utf-8")
+    assert insert(page, summary(assemble(Path("configs/leaderboard"), RESULTS)), MARKS) == page
+
+
+def test_the_defaults_meet_the_best_of_the_other_models(workdir: Path) -> None:
+    """Not the tuned row, however good, nor the second best; seeds are averaged target by target."""
+    board = write_board(workdir / "boards", MODELS)
+    fill(board, workdir / "results", {"AttnSeq (tuned)": 0.4, "AttnSeq": 0.2, "Pop": 0.02, "BPR": 0.16})
+    found = rivals(workdir / "boards")
+    assert (found["ours"]["name"], found["ours"]["seeds"]) == ("AttnSeq", 2)
+    assert (found["rival"]["name"], found["rival"]["seeds"]) == ("BPR", 1)
+    assert (found["run"], found["listed"]) == (2, 3)
+    cells = {(cell.row.name, cell.seed): cell for cell in cells_of(read_board(board), Path("none"))}
+
+    def values(row: str, seed: int) -> Any:
+        return per_target("ndcg@10", read_record(cells[row, seed].record_path(RESULTS / "runs")).ranks)
+
+    ours = np.mean([values("AttnSeq", seed) for seed in (1, 2)], axis=0)
+    expected = compare(ours, values("BPR", 2020))
+    got = [found[key] for key in ("difference", "low", "high", "p")]
+    assert got == pytest.approx([expected.difference, expected.low, expected.high, expected.p], abs=1e-6)
+
+
+def test_a_tuned_row_stands_in_and_says_so(workdir: Path) -> None:
+    fill(write_board(workdir / "boards", MODELS), workdir / "results", {"AttnSeq (tuned)": 0.4, "Pop": 0.02})
+    assert rivals(workdir / "boards")["ours"]["name"] == "AttnSeq (tuned)"
+    assert "| tiny | (tuned) " in summary(assemble(workdir / "boards", RESULTS))
+
+
+@pytest.mark.parametrize("quality", [{"AttnSeq": 0.2}, {"Pop": 0.02, "BPR": 0.16}, {}])
+def test_nobody_is_compared_with_nothing(workdir: Path, quality: dict[str, float]) -> None:
+    fill(write_board(workdir / "boards", MODELS), workdir / "results", quality)
+    assert rivals(workdir / "boards") is None
+    assert summary(assemble(workdir / "boards", RESULTS)).count("\n") == 1
+
+
+def test_p_values_are_corrected_and_what_is_not_significant_is_marked(workdir: Path) -> None:
+    sides = {"ours": {"name": "AttnSeq", "score": 0.2, "seeds": 3, "processor": 1200.4}}
+    sides["rival"] = {"name": "BPR", "score": 0.1, "seeds": 1, "processor": 7.0}
+    found = {**sides, "difference": 0.1, "low": 0.05, "high": 0.15, "run": 1, "listed": 9}
+    report: dict[str, Any] = {
+        "tables": [{"board": name, "rivals": {**found, "p": p}} for name, p in (("first", 0.02), ("second", 0.04))]
+    }
+    first, second = summary(report).splitlines()[2:]
+    assert first == (
+        "| first | 0.2000 (3) | BPR 0.1000 (1) | 1 of 9 | +0.1000 [+0.0500, +0.1500] | 0.0400 | 1,200 against 7 |"
+    )
+    report["tables"][0]["rivals"]["p"] = 0.03
+    assert "[+0.0500, +0.1500] ≈ | 0.0600 |" in summary(report).splitlines()[2]
+    assert "0.0400" in second
+
+
+def test_the_command_writes_it_into_a_page(workdir: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    board = write_board(workdir / "boards", MODELS)
+    fill(board, workdir / "results", {"AttnSeq": 0.2, "BPR": 0.16})
+    page = workdir / "page.md"
+    command = ["leaderboard", "--config", str(board), "--report-only", "--page", str(page)]
+    assert main(command) == 2
+    assert f"cannot read the page {page}" in capsys.readouterr().err
+    page.write_text("no marks", encoding="utf-8")
+    assert main(command) == 2
+    assert "lacks the marks" in capsys.readouterr().err
+    assert not (RESULTS / "LEADERBOARD.md").exists(), "nothing half-written"
+    page.write_text(f"before\n{MARKS[0]}\nold\n{MARKS[1]}\nafter\n", encoding="utf-8")
+    assert main(command) == 0
+    table = summary(assemble(workdir / "boards", RESULTS))
+    assert page.read_text(encoding="utf-8") == f"before\n{MARKS[0]}\n{table}\n{MARKS[1]}\nafter\n"
