@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import statistics
 from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
 
 from recbole_attnseq.leaderboard.cells import Cell, Inventory
 from recbole_attnseq.leaderboard.facts import SplitFacts
+from recbole_attnseq.leaderboard.records import is_sequential
+from recbole_attnseq.registration import MODEL
 
 
 def seconds_for(cell: Cell, inventory: Inventory, facts: Mapping[str, SplitFacts]) -> float | None:
     """Seconds a cell will take: the mean of its row's other runs on the data set, else of its model's runs there,
-    else of its model's runs elsewhere, scaled by the number of training targets. None where there are none.
+    else of its model's runs elsewhere, scaled by what there is to learn from. None where there are none.
 
     Args:
         cell: which.
@@ -23,14 +28,27 @@ def seconds_for(cell: Cell, inventory: Inventory, facts: Mapping[str, SplitFacts
     row = row or [record.seconds for record in here if record.row == cell.row.name]
     if row or here:
         return statistics.mean(row or [record.seconds for record in here])
-    target = next((known.train_count for known in facts.values() if known.dataset == cell.row.dataset), None)
+    target = next((known for known in facts.values() if known.dataset == cell.row.dataset), None)
     pace = [
-        record.seconds / facts[record.split_hash].train_count
+        record.seconds / _work(record.model, record.config, facts[record.split_hash])
         for records in inventory.records.values()
         for _, record in records
         if record.model == cell.row.model and record.split_hash in facts
     ]
-    return statistics.mean(pace) * target if pace and target is not None else None
+    return statistics.mean(pace) * _work(cell.row.model, cell.config, target) if pace and target is not None else None
+
+
+def _work(model: str, config: Mapping[str, Any], facts: SplitFacts) -> float:
+    """What an epoch costs, up to a factor of the model's own: its targets, times the mean length of their histories
+    where each target brings its own (RecBole's sequential models; AttnSeq's windows take a token once)."""
+    longest = config.get("MAX_ITEM_LIST_LENGTH")
+    if model == MODEL or not is_sequential(model) or not longest:
+        return facts.train_count
+    # A user's h interactions are histories of 1 to h of them, each cut at the longest.
+    whole = np.asarray(facts.history, dtype=np.float64)
+    cut = np.minimum(whole, longest)
+    tokens = cut * (cut + 1) / 2 + (whole - cut) * longest
+    return facts.train_count * float(tokens.sum() / max(1.0, whole.sum()))
 
 
 def duration(seconds: float) -> str:

@@ -130,6 +130,21 @@ def test_estimates_look_at_the_row_then_the_model_then_other_data(board: Board) 
     assert [duration(s) for s in (40, 700, 12600)] == ["40 s", "12 min", "3.5 h"]
 
 
+def test_estimates_count_the_tokens_of_models_whose_targets_bring_their_histories(board: Board) -> None:
+    sasrec = next(cell for cell in _cells(board) if cell.row.name == "SASRec")
+    longest = sasrec.config["MAX_ITEM_LIST_LENGTH"]
+    facts = {
+        "a" * 16: fake_facts("tiny", split="a" * 16, history=[3] * 200),
+        "b" * 16: fake_facts("big", split="b" * 16, history=[100] * 200),
+    }
+    elsewhere = dataclasses.replace(fake_record(sasrec, ranks(1, 0.1), seconds=100, split="b" * 16), dataset="big")
+    elsewhere.save(RUNS)
+    # As many targets, but histories of 1, 2 and 3 items here; of 1 to 100, cut at the longest, there.
+    there = sum(min(length, longest) for length in range(1, 101)) / 100
+    assert longest == 50
+    assert seconds_for(sasrec, read_inventory(RUNS, ["tiny", "big"]), facts) == pytest.approx(100 * 2 / there)
+
+
 def test_reasons_are_one_line_without_paths_of_the_machine() -> None:
     assert reason_of(-9, "") == "killed by SIGKILL, perhaps for want of memory"
     assert reason_of(2, "noise\nattnseq: error: no folder /home/me/data/x.\n") == "exit code 2: no folder x."
