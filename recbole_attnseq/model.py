@@ -11,6 +11,7 @@ from recbole.model.abstract_recommender import SequentialRecommender
 from recbole.utils import InputType
 from torch import Tensor
 
+from recbole_attnseq.data_rules import dropouts, history_negatives
 from recbole_attnseq.errors import UserError
 from recbole_attnseq.item_features import item_features
 from recbole_attnseq.nn.ensemble import Ensemble
@@ -21,10 +22,6 @@ from recbole_attnseq.nn.packing import Packing
 from recbole_attnseq.nn.settings import NetworkSettings
 
 SPARSE_ABOVE = 50_000  # items; below, a dense update is the faster one (measured at width 64, 4,096 tokens a step)
-
-# Training targets a user, repeats included, over items. Validation NDCG@10 without history in the loss against with it:
-# ml-100k (0.06) +10%, ml-1m (0.05) +8%, lastfm (0.012) -7%, nemig-en (0.002) -3%; records in results/ablation.
-DENSE = 0.02
 
 
 class AttnSeq(SequentialRecommender):  # type: ignore[misc]
@@ -43,9 +40,13 @@ class AttnSeq(SequentialRecommender):  # type: ignore[misc]
     def __init__(self, config: Any, dataset: Any) -> None:
         super().__init__(config, dataset)
         keys = [field.name for field in fields(NetworkSettings) if field.name not in ("items", "max_length")]
-        settings = NetworkSettings(
-            items=self.n_items, max_length=self.max_seq_length, **{key: config[key] for key in keys}
-        )
+        values = {key: config[key] for key in keys}
+        follows = dropouts(values, dataset.inter_num, self.n_items - 1)
+        if follows != {key: values[key] for key in follows}:
+            getLogger().info(
+                f"dropout: auto, with {dataset.inter_num / (self.n_items - 1):.3g} targets an item: {follows}"
+            )
+        settings = NetworkSettings(items=self.n_items, max_length=self.max_seq_length, **{**values, **follows})
         # A dense update of a large table would cost more than the step; several processes add dense gradients.
         large = LOSSES[settings.loss_type].sampled and self.n_items > SPARSE_ABOVE and not settings.item_dense
         sparse = config["sparse_updates"] if config["sparse_updates"] != "auto" else large and config["single_spec"]
@@ -120,42 +121,3 @@ def check_members(members: object) -> int:
     if isinstance(members, bool) or not isinstance(members, int) or members < 1:
         raise UserError(f"members is {members!r}; give the number of networks that score together, 1 or more.")
     return members
-
-
-def check_history_negatives(values: Any) -> bool | str:
-    """The setting ``history_negatives`` of a configuration, or of its values by key.
-
-    Raises:
-        UserError: neither a truth value nor auto.
-    """
-    wanted: bool | str = values["history_negatives"]
-    if wanted != "auto" and not isinstance(wanted, bool):
-        raise UserError(f"history_negatives is {wanted!r}; choose True, False or auto.")
-    return wanted
-
-
-def history_negatives(config: Any, dataset: Any) -> bool:
-    """Whether the loss compares a target with the items before it.
-
-    By itself it does, unless the ranking leaves those out and they are a good part of what there is to choose from.
-    Then a model would learn at every step that what was just taken does not come again, which the ranking knows. In
-    sparse data this is little, and that little keeps states from resting on the items they came from.
-
-    Args:
-        config: RecBole's.
-        dataset: RecBole's, of which ``inter_num`` targets are trained on.
-
-    Raises:
-        UserError: neither a truth value nor auto.
-    """
-    # A checkpoint of before this key compared with everything.
-    wanted = True if config["history_negatives"] is None else check_history_negatives(config)
-    if isinstance(wanted, bool):
-        return wanted
-    share = dataset.inter_num / max(1, dataset.user_num - 1) / max(1, dataset.item_num - 1)
-    compared = not (config["exclude_history"] and share >= DENSE)
-    getLogger().info(
-        f"history_negatives: auto is {compared} (a history takes {share:.2g} of the items; False from {DENSE} on where "
-        "exclude_history leaves them out of the ranking)"
-    )
-    return compared

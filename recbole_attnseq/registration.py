@@ -142,14 +142,15 @@ def check_settings(values: dict[str, Any]) -> None:
     Raises:
         UserError: names the key and what it may be.
     """
+    from recbole_attnseq.data_rules import check_history_negatives, dropouts
     from recbole_attnseq.item_features import check_selected
-    from recbole_attnseq.model import check_history_negatives, check_members, elements
+    from recbole_attnseq.model import check_members, elements
     from recbole_attnseq.nn.item_encoders import ITEM_ENCODERS
     from recbole_attnseq.nn.settings import NetworkSettings
     from recbole_attnseq.training.averaging import check_decay
 
     own: dict[str, Any] = {field.name: values.get(field.name) for field in fields(NetworkSettings)}
-    own.update(items=2**31, max_length=values.get("MAX_ITEM_LIST_LENGTH"))
+    own.update(items=2**31, max_length=values.get("MAX_ITEM_LIST_LENGTH"), **dropouts(values))
     try:
         NetworkSettings(**own)
     except UserError as error:
@@ -176,13 +177,15 @@ def network_settings(*, items: int, max_length: int, **overrides: Any) -> Any:
     Args:
         items: N, padding included.
         max_length: W, steps of history.
-        overrides: hyper-parameters by name.
+        overrides: hyper-parameters by name; dropout that is auto is what sparse data get.
     """
     from recbole.config import Config
 
+    from recbole_attnseq.data_rules import dropouts
     from recbole_attnseq.nn.settings import NetworkSettings
 
     values = {**defaults(Config._build_yaml_loader(None)), **overrides, "items": items, "max_length": max_length}
+    values.update(dropouts(values))
     return NetworkSettings(**{field.name: values[field.name] for field in fields(NetworkSettings)})
 
 

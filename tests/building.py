@@ -12,6 +12,7 @@ import yaml
 from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from recbole_attnseq.data_rules import dropouts
 from recbole_attnseq.nn.item_encoders import ITEM_ENCODERS, ItemFeatures
 from recbole_attnseq.nn.network import Network
 from recbole_attnseq.nn.packing import Packing
@@ -54,8 +55,9 @@ def default_values() -> dict[str, Any]:
     for field in fields(NetworkSettings):
         if field.name in known:
             # PyYAML reads 1e-8 as text; RecBole's loader does not.
-            values[field.name] = float(known[field.name]) if field.type == "float" else known[field.name]
-    return values
+            number = field.type == "float" and known[field.name] != "auto"
+            values[field.name] = float(known[field.name]) if number else known[field.name]
+    return {**values, **dropouts(values)}
 
 
 def settings(**changes: Any) -> NetworkSettings:

@@ -147,6 +147,7 @@ def test_a_key_of_the_users_own_is_let_through(tiny: str) -> None:
         ({"hidden_size": 0}, "hidden_size is 0"),
         ({"MAX_ITEM_LIST_LENGTH": 0}, "MAX_ITEM_LIST_LENGTH is 0"),
         ({"hidden_dropout_prob": 1}, "hidden_dropout_prob is 1"),
+        ({"hidden_dropout_prob": "atuo"}, "hidden_dropout_prob is 'atuo'; give a probability in [0, 1), or auto"),
         ({"temperature": -1}, "temperature is -1"),
         ({"train_batches": "all"}, "train_batches is 'all'"),
         ({"train_batch_size": 0}, "train_batch_size is 0"),

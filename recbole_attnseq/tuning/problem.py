@@ -8,7 +8,9 @@ from typing import Any
 
 from recbole.utils.argument_list import general_arguments
 
+from recbole_attnseq.data_rules import dropouts
 from recbole_attnseq.errors import UserError
+from recbole_attnseq.registration import MODEL
 from recbole_attnseq.training.checks import check_dataset, check_model, plain_errors, read_files
 from recbole_attnseq.training.session import make_config
 from recbole_attnseq.tuning.search_data import SearchData
@@ -42,7 +44,7 @@ class Problem:
         space: str | None = None,
     ) -> None:
         given = {**read_files(files), **(settings or {})}
-        self.model = str(model or given.pop("model", None) or "AttnSeq")
+        self.model = str(model or given.pop("model", None) or MODEL)
         name = dataset or given.get("dataset")
         if not name:
             raise UserError("no data set named; add --dataset=NAME, e.g. --dataset=ml-100k.")
@@ -103,10 +105,18 @@ class Problem:
                 continue  # what the user has fixed makes it another setting than the published one
             wanted = {key: value for key, value in settings.items() if key not in self.fixed}
             full = {**self.base, **wanted}
+            full.update(self._followed(full))
             preset = {p.name: full[p.name] for p in self.space.parameters if p.active(full)} | wanted
             if all(preset != earlier for _, earlier in result):
                 result.append((name, preset))
         return result
+
+    def _followed(self, settings: Mapping[str, Any]) -> dict[str, Any]:
+        """What the data make of searched settings that say auto: a range of numbers knows no such word."""
+        if self.model != MODEL or not any(settings.get(p.name) == "auto" for p in self.space.parameters):
+            return {}
+        with plain_errors():
+            return dropouts(settings, *self.data.size(self.config()))
 
 
 def known_keys(config: Any) -> set[str]:

@@ -55,6 +55,11 @@ class SearchData:
         """Fingerprint of the targets to learn and to select on."""
         return hash_of_loaders(*self.loaders(config), None)
 
+    def size(self, config: Any) -> tuple[int, int]:
+        """Training targets, and items without padding."""
+        self.loaders(config)
+        return int(self._parts[0].inter_num), int(self._dataset.item_num) - 1
+
     def _loaders(self, config: Any) -> tuple[Any, Any]:
         train, valid = self._parts
         # RecBole's samplers want three parts. An empty one stands where the test data was.

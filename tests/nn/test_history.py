@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from recbole_attnseq.model import history_negatives
+from recbole_attnseq.data_rules import history_negatives
 from recbole_attnseq.nn.attention import ATTENTIONS
 from recbole_attnseq.nn.cross_entropy import linear_cross_entropy
 from recbole_attnseq.nn.history import Histories

@@ -1,0 +1,95 @@
+"""Settings that follow the data where they say auto: what the loss compares with, and how strong dropout is."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from logging import getLogger
+from typing import Any
+
+from recbole_attnseq.errors import UserError
+
+# Training targets a user, repeats included, over items. Validation NDCG@10 without history in the loss against with it:
+# ml-100k (0.06) +10%, ml-1m (0.05) +8%, lastfm (0.012) -7%, nemig-en (0.002) -3%; records in results/ablation.
+DENSE = 0.02
+
+# Up to so many training targets an item, dropout is FULL_DROPOUT; beyond, it falls with their number. Records in
+# results/ablation, see "Dropout" in docs/DEVELOPING.md.
+FEW_TARGETS = 60
+FULL_DROPOUT = 0.5
+FALL = 0.6
+DROPOUTS = ("embedding_dropout_prob", "hidden_dropout_prob")
+
+
+def check_history_negatives(values: Any) -> bool | str:
+    """The setting ``history_negatives`` of a configuration, or of its values by key.
+
+    Raises:
+        UserError: neither a truth value nor auto.
+    """
+    wanted: bool | str = values["history_negatives"]
+    if wanted != "auto" and not isinstance(wanted, bool):
+        raise UserError(f"history_negatives is {wanted!r}; choose True, False or auto.")
+    return wanted
+
+
+def history_negatives(config: Any, dataset: Any) -> bool:
+    """Whether the loss compares a target with the items before it.
+
+    By itself it does, unless the ranking leaves those out and they are a good part of what there is to choose from.
+    Then a model would learn at every step that what was just taken does not come again, which the ranking knows. In
+    sparse data this is little, and that little keeps states from resting on the items they came from.
+
+    Args:
+        config: RecBole's.
+        dataset: RecBole's, of which ``inter_num`` targets are trained on.
+
+    Raises:
+        UserError: neither a truth value nor auto.
+    """
+    # A checkpoint of before this key compared with everything.
+    wanted = True if config["history_negatives"] is None else check_history_negatives(config)
+    if isinstance(wanted, bool):
+        return wanted
+    share = dataset.inter_num / max(1, dataset.user_num - 1) / max(1, dataset.item_num - 1)
+    compared = not (config["exclude_history"] and share >= DENSE)
+    getLogger().info(
+        f"history_negatives: auto is {compared} (a history takes {share:.2g} of the items; False from {DENSE} on where "
+        "exclude_history leaves them out of the ranking)"
+    )
+    return compared
+
+
+def dropout(targets: int, items: int) -> float:
+    """The dropout that data bear: 0.5 where an item has few training targets, less where it has many.
+
+    An item's vector is learned from its targets: with few, dropout keeps it from learning them by heart; with many
+    there is little to fear, and dropout only blurs what they tell.
+
+    Args:
+        targets: training targets.
+        items: that there are, without padding.
+
+    Returns:
+        A multiple of 0.1.
+    """
+    each = targets / max(1, items)
+    share = FULL_DROPOUT * min(1.0, (FEW_TARGETS / max(each, 1e-9)) ** FALL)
+    return float(round(share, 1))
+
+
+def dropouts(values: Mapping[str, Any], targets: int = 0, items: int = 1) -> dict[str, Any]:
+    """The dropout settings as the network takes them, by key; what is not auto stays as it is given.
+
+    Args:
+        values: all settings.
+        targets: training targets; without any, auto is what sparse data get.
+        items: that there are, without padding.
+
+    Raises:
+        UserError: another word than auto.
+    """
+    for key in DROPOUTS:
+        if isinstance(values.get(key), str) and values[key] != "auto":
+            raise UserError(f"{key} is {values[key]!r}; give a probability in [0, 1), or auto.")
+    rule = dropout(targets, items)
+    return {key: rule if values.get(key) == "auto" else values.get(key) for key in DROPOUTS}

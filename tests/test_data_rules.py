@@ -1,0 +1,56 @@
+"""Settings that follow the data: dropout (what the loss compares with is tested beside the histories)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from recbole_attnseq import data_rules
+from recbole_attnseq.data_rules import dropout, dropouts
+from recbole_attnseq.model import AttnSeq
+from recbole_attnseq.registration import network_settings
+from tests.data.test_dataset import parts
+from tests.test_registration import config_of
+
+
+@pytest.mark.parametrize(
+    ("data", "targets", "items", "expected"),
+    [
+        ("nemig-en", 19_106, 4_122, 0.5),
+        ("ml-100k", 97_114, 1_682, 0.5),
+        ("ml-1m", 981_491, 3_416, 0.2),
+    ],
+)
+def test_dense_data_bear_less_dropout(data: str, targets: int, items: int, expected: float) -> None:
+    assert dropout(targets, items) == expected
+
+
+def test_it_never_rises_with_the_targets_and_never_leaves_its_range() -> None:
+    values = [dropout(targets, 100) for targets in range(0, 1_000_000, 500)]
+    assert values[0] == 0.5
+    assert values == sorted(values, reverse=True)
+    assert values[-1] == 0.0
+    assert dropout(0, 0) == 0.5
+
+
+def test_only_auto_follows() -> None:
+    given: dict[str, Any] = {"embedding_dropout_prob": "auto", "hidden_dropout_prob": 0.3}
+    assert dropouts(given, 10**6, 1000) == {"embedding_dropout_prob": 0.1, "hidden_dropout_prob": 0.3}
+    assert dropouts(given) == {"embedding_dropout_prob": 0.5, "hidden_dropout_prob": 0.3}
+    assert network_settings(items=10, max_length=5).hidden_dropout_prob == 0.5
+
+
+def test_the_network_is_built_by_the_rule_and_the_log_says_so(
+    tiny: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    train = parts(tiny)[0]
+    each = train.inter_num / (train.item_num - 1)
+    monkeypatch.setattr(data_rules, "FEW_TARGETS", each / 2)  # so that this data set is a dense one
+    with caplog.at_level("INFO"):
+        network = AttnSeq(config_of(tiny, hidden_dropout_prob=0.1), train).network
+    assert network.input_dropout.probability == 0.3
+    assert network.settings.hidden_dropout_prob == 0.1
+    assert f"dropout: auto, with {each:.3g} targets an item" in caplog.text
+    network = AttnSeq(config_of(tiny, embedding_dropout_prob="auto", hidden_dropout_prob="auto"), train).network
+    assert (network.settings.embedding_dropout_prob, network.settings.hidden_dropout_prob) == (0.3, 0.3)
