@@ -43,9 +43,8 @@ class AttnSeq(SequentialRecommender):  # type: ignore[misc]
         values = {key: config[key] for key in keys}
         follows = dropouts(values, dataset.inter_num, self.n_items - 1)
         if follows != {key: values[key] for key in follows}:
-            getLogger().info(
-                f"dropout: auto, with {dataset.inter_num / (self.n_items - 1):.3g} targets an item: {follows}"
-            )
+            each = dataset.inter_num / max(1, self.n_items - 1)
+            getLogger().info(f"dropout: auto, with {each:.3g} targets an item: {follows}")
         settings = NetworkSettings(items=self.n_items, max_length=self.max_seq_length, **{**values, **follows})
         # A dense update of a large table would cost more than the step; several processes add dense gradients.
         large = LOSSES[settings.loss_type].sampled and self.n_items > SPARSE_ABOVE and not settings.item_dense

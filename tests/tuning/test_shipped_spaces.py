@@ -8,6 +8,7 @@ from pathlib import Path
 import optuna
 import pytest
 
+from recbole_attnseq import data_rules
 from recbole_attnseq.nn.settings import NetworkSettings
 from recbole_attnseq.tuning.problem import Problem
 
@@ -38,6 +39,21 @@ def test_keys_are_the_models_and_defaults_come_first(model, data_path):
         study = optuna.create_study()
         study.enqueue_trial(problem.space.enqueued(preset, problem.base))
         assert problem.space.sample(study.ask(), problem.base, preset) == preset
+
+
+def test_the_first_trial_has_what_auto_makes_of_the_data(data_path, monkeypatch):
+    columns = {"inter": ["user_id", "item_id", "timestamp"]}
+
+    def first(**given):
+        problem = Problem("AttnSeq", "cycle", (), {"data_path": data_path, "load_col": columns, **given}, None)
+        return problem.presets()[0][1]
+
+    assert (first()["embedding_dropout_prob"], first()["hidden_dropout_prob"]) == (0.5, 0.5)
+    monkeypatch.setattr(data_rules, "FEW_TARGETS", 1e-3)  # so that every data set is a dense one
+    assert (first()["embedding_dropout_prob"], first()["hidden_dropout_prob"]) == (0.2, 0.2)
+    fixed = first(hidden_dropout_prob=0.4)
+    assert fixed["embedding_dropout_prob"] == 0.2
+    assert "hidden_dropout_prob" not in fixed
 
 
 def test_whatever_is_drawn_for_attnseq_is_a_network(data_path):
