@@ -42,7 +42,7 @@ class AttnSeq(SequentialRecommender):  # type: ignore[misc]
         keys = [field.name for field in fields(NetworkSettings) if field.name not in ("items", "max_length")]
         values = {key: config[key] for key in keys}
         follows = dropouts(values, dataset.inter_num, self.n_items - 1)
-        if follows != {key: values[key] for key in follows}:
+        if "auto" in (values[key] for key in follows):
             each = dataset.inter_num / max(1, self.n_items - 1)
             getLogger().info(f"dropout: auto, with {each:.3g} targets an item: {follows}")
         settings = NetworkSettings(items=self.n_items, max_length=self.max_seq_length, **{**values, **follows})

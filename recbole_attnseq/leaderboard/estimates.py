@@ -28,14 +28,14 @@ def seconds_for(cell: Cell, inventory: Inventory, facts: Mapping[str, SplitFacts
     row = row or [record.seconds for record in here if record.row == cell.row.name]
     if row or here:
         return statistics.mean(row or [record.seconds for record in here])
-    target = next((known for known in facts.values() if known.dataset == cell.row.dataset), None)
+    split = next((known for known in facts.values() if known.dataset == cell.row.dataset), None)
     pace = [
         record.seconds / _work(record.model, record.config, facts[record.split_hash])
         for records in inventory.records.values()
         for _, record in records
         if record.model == cell.row.model and record.split_hash in facts
     ]
-    return statistics.mean(pace) * _work(cell.row.model, cell.config, target) if pace and target is not None else None
+    return statistics.mean(pace) * _work(cell.row.model, cell.config, split) if pace and split is not None else None
 
 
 def _work(model: str, config: Mapping[str, Any], facts: SplitFacts) -> float:

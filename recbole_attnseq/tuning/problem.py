@@ -100,23 +100,23 @@ class Problem:
     def presets(self) -> list[tuple[str, dict[str, Any]]]:
         """(origin, settings) of the first trials: the defaults, then the published settings."""
         result: list[tuple[str, dict[str, Any]]] = []
+        base = {**self.base, **self._followed()}
         for name, settings in (("defaults", {}), *self.space.published):
             if any(key in self.fixed and self.fixed[key] != value for key, value in settings.items()):
                 continue  # what the user has fixed makes it another setting than the published one
             wanted = {key: value for key, value in settings.items() if key not in self.fixed}
-            full = {**self.base, **wanted}
-            full.update(self._followed(full))
+            full = {**base, **wanted}
             preset = {p.name: full[p.name] for p in self.space.parameters if p.active(full)} | wanted
             if all(preset != earlier for _, earlier in result):
                 result.append((name, preset))
         return result
 
-    def _followed(self, settings: Mapping[str, Any]) -> dict[str, Any]:
+    def _followed(self) -> dict[str, Any]:
         """What the data make of searched settings that say auto: a range of numbers knows no such word."""
-        if self.model != MODEL or not any(settings.get(p.name) == "auto" for p in self.space.parameters):
+        if self.model != MODEL or not any(self.base.get(p.name) == "auto" for p in self.space.parameters):
             return {}
         with plain_errors():
-            return dropouts(settings, *self.data.size(self.config()))
+            return dropouts(self.base, *self.data.size(self.config()))
 
 
 def known_keys(config: Any) -> set[str]:
