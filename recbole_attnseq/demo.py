@@ -12,11 +12,12 @@ import numpy as np
 import torch
 
 from recbole_attnseq.errors import UserError
+from recbole_attnseq.registration import MODEL
 from recbole_attnseq.training.memory import keep_freed_memory
 from recbole_attnseq.training.session import configure, train
 
 DATASET = "ml-100k"
-MODELS = ("Pop", "ItemKNN", "BPR", "AttnSeq")
+MODELS = ("Pop", "ItemKNN", "BPR", MODEL)
 # One protocol for all: the last film of each user is the test, the one before it the validation, by exact time.
 PROTOCOL: dict[str, Any] = {
     "eval_args": {"split": {"LS": "valid_and_test"}, "order": "TO", "group_by": "user", "mode": "full"},
@@ -54,7 +55,7 @@ def run(args: argparse.Namespace) -> None:
         hashes = set()
         for name in MODELS:
             begin = time.perf_counter()
-            progress = {"epochs": args.epochs, "show_progress": name in ("BPR", "AttnSeq")}
+            progress = {"epochs": args.epochs, "show_progress": name in ("BPR", MODEL)}
             session = train(configure(name, DATASET, settings={**PROTOCOL, **progress}))
             hashes.add(session.config["split_hash"])
             test = session.test_result

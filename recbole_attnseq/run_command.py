@@ -9,6 +9,7 @@ from typing import Any
 
 from recbole_attnseq.cli import settings_of
 from recbole_attnseq.errors import UserError
+from recbole_attnseq.registration import MODEL
 from recbole_attnseq.training.memory import keep_freed_memory
 
 TAKES_SETTINGS = True
@@ -74,7 +75,7 @@ def record(args: argparse.Namespace, files: list[str], settings: dict[str, Any])
     dataset = args.dataset or given.get("dataset")
     if not dataset:
         raise UserError("no data set named; add --dataset=NAME, e.g. --dataset=ml-100k.")
-    config = configure(args.model or given.get("model") or "AttnSeq", str(dataset), files, settings)
+    config = configure(args.model or given.get("model") or MODEL, str(dataset), files, settings)
     kept = keep_freed_memory()
     session = train(config, fast_batches=args.fast_batches, compiled=args.compiled, each_epoch=print_epoch)
     print_scores("valid", session.valid_result)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import statistics
 from collections.abc import Mapping
 from typing import Any
@@ -16,7 +17,8 @@ from recbole_attnseq.registration import MODEL
 
 def seconds_for(cell: Cell, inventory: Inventory, facts: Mapping[str, SplitFacts]) -> float | None:
     """Seconds a cell will take: the mean of its row's other runs on the data set, else of its model's runs there,
-    else of its model's runs elsewhere, scaled by what there is to learn from. None where there are none.
+    else of its model's runs on the data set that is nearest in the work of an epoch, scaled by it. None where there
+    are none.
 
     Args:
         cell: which.
@@ -28,14 +30,22 @@ def seconds_for(cell: Cell, inventory: Inventory, facts: Mapping[str, SplitFacts
     row = row or [record.seconds for record in here if record.row == cell.row.name]
     if row or here:
         return statistics.mean(row or [record.seconds for record in here])
-    split = next((known for known in facts.values() if known.dataset == cell.row.dataset), None)
-    pace = [
-        record.seconds / _work(record.model, record.config, facts[record.split_hash])
+    split = next((each for each in facts.values() if each.dataset == cell.row.dataset), None)
+    if split is None:
+        return None
+    work = _work(cell.row.model, cell.config, split)
+    known = [
+        (_work(record.model, record.config, facts[record.split_hash]), record)
         for records in inventory.records.values()
         for _, record in records
         if record.model == cell.row.model and record.split_hash in facts
     ]
-    return statistics.mean(pace) * _work(cell.row.model, cell.config, split) if pace and split is not None else None
+    if not known:
+        return None
+    # Long histories cost less a token than short ones, and large data are learned in fewer epochs: what is alike says
+    # most.
+    near = min(known, key=lambda pair: abs(math.log(work / pair[0])))[1].dataset
+    return statistics.mean(record.seconds * work / there for there, record in known if record.dataset == near)
 
 
 def _work(model: str, config: Mapping[str, Any], facts: SplitFacts) -> float:

@@ -10,6 +10,7 @@ from typing import Any
 from recbole_attnseq.compat import clean_argv
 from recbole_attnseq.errors import UserError
 from recbole_attnseq.launch import run as launch
+from recbole_attnseq.registration import MODEL
 from recbole_attnseq.training.checkpoints import read_checkpoint
 from recbole_attnseq.training.checks import check_dataset, check_model, plain_errors, read_files
 
@@ -40,7 +41,7 @@ def train_and_test(
         UserError: bad input, in one line; nothing has been written then.
     """
     given = {**read_files(config_files), **(settings or {})}
-    model = model or given.get("model") or "AttnSeq"
+    model = model or given.get("model") or MODEL
     dataset = dataset or given.get("dataset")
     if not dataset:
         raise UserError("no data set named; add --dataset=NAME, e.g. --dataset=ml-100k.")

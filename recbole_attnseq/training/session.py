@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from recbole_attnseq.compat import clean_argv
+from recbole_attnseq.registration import MODEL
 from recbole_attnseq.training.baseline_batches import bucketed
 from recbole_attnseq.training.checks import check_dataset, check_model, plain_errors, read_files
 from recbole_attnseq.training.evaluation import Ranking, rank_loader
@@ -118,7 +119,7 @@ def train(
         trainer = make_trainer(config, train_data)
     model = trainer.model
     session = Session(config, trainer, train_data, valid_data, test_data)
-    if compiled and config["model"] != "AttnSeq":
+    if compiled and config["model"] != MODEL:
         model.forward = torch.compile(model.forward, dynamic=fast_batches or None)
     start, processor = time.perf_counter(), time.process_time()
 
@@ -134,7 +135,7 @@ def train(
         if each_epoch:
             each_epoch(point)
 
-    loader = bucketed(train_data, config["model"]) if fast_batches and config["model"] != "AttnSeq" else train_data
+    loader = bucketed(train_data, config["model"]) if fast_batches and config["model"] != MODEL else train_data
     _, valid_result = trainer.fit(
         loader, valid_data, verbose=False, saved=True, show_progress=config["show_progress"], callback_fn=note
     )

@@ -145,6 +145,21 @@ def test_estimates_count_the_tokens_of_models_whose_targets_bring_their_historie
     assert seconds_for(sasrec, read_inventory(RUNS, ["tiny", "big"]), facts) == pytest.approx(100 * 2 / there)
 
 
+def test_estimates_follow_the_data_set_nearest_in_work(board: Board) -> None:
+    sasrec = next(cell for cell in _cells(board) if cell.row.name == "SASRec")
+    near, far = "b" * 16, "c" * 16
+    facts = {
+        "a" * 16: fake_facts("tiny", split="a" * 16, history=[30] * 200),
+        near: fake_facts("near", split=near, history=[60] * 200),
+        far: fake_facts("far", split=far, history=[2] * 200),
+    }
+    for name, split, seconds in (("near", near, 100.0), ("far", far, 90.0)):
+        dataclasses.replace(fake_record(sasrec, ranks(1, 0.1), seconds=seconds, split=split), dataset=name).save(RUNS)
+    there = sum(min(length, 50) for length in range(1, 61)) / 60
+    estimate = seconds_for(sasrec, read_inventory(RUNS, ["tiny", "near", "far"]), facts)
+    assert estimate == pytest.approx(100 * 15.5 / there)
+
+
 def test_reasons_are_one_line_without_paths_of_the_machine() -> None:
     assert reason_of(-9, "") == "killed by SIGKILL, perhaps for want of memory"
     assert reason_of(2, "noise\nattnseq: error: no folder /home/me/data/x.\n") == "exit code 2: no folder x."
