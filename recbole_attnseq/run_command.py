@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from recbole_attnseq.cli import settings_of
@@ -39,6 +40,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--compiled", action="store_true", help="with --record: run RecBole's models through torch.compile"
     )
+    parser.add_argument(
+        "--snapshot",
+        metavar="FILE",
+        help="with --record: go on from FILE where an equal run was interrupted; written at most once a minute, at "
+        "the end of an epoch, and removed with the last",
+    )
     parser.epilog = "Every other --key=value is a setting of RecBole's or the model's, e.g. --learning_rate=0.002."
 
 
@@ -65,9 +72,11 @@ def run(args: argparse.Namespace) -> None:
 def record(args: argparse.Namespace, files: list[str], settings: dict[str, Any]) -> None:
     """The same run in this process, with its record."""
     from recbole_attnseq.leaderboard.facts import facts_of
-    from recbole_attnseq.leaderboard.records import make_record
+    from recbole_attnseq.leaderboard.records import hash_of, identity, make_record
     from recbole_attnseq.training.checks import read_files
+    from recbole_attnseq.training.provenance import versions
     from recbole_attnseq.training.session import configure, train
+    from recbole_attnseq.training.snapshots import Snapshot
 
     if args.nproc > 1:
         raise UserError("--record works with one process; leave out --nproc.")
@@ -77,7 +86,21 @@ def record(args: argparse.Namespace, files: list[str], settings: dict[str, Any])
         raise UserError("no data set named; add --dataset=NAME, e.g. --dataset=ml-100k.")
     config = configure(args.model or given.get("model") or MODEL, str(dataset), files, settings)
     kept = keep_freed_memory()
-    session = train(config, fast_batches=args.fast_batches, compiled=args.compiled, each_epoch=print_epoch)
+    snapshot = None
+    if args.snapshot:
+        if not Path(args.snapshot).absolute().parent.is_dir():
+            raise UserError(f"--snapshot {args.snapshot}: its folder does not exist; make it, or choose another.")
+        same = {
+            "config_hash": hash_of(identity(config)),
+            "seed": config["seed"],
+            "fast_batches": args.fast_batches,
+            "compiled": args.compiled,
+            **versions(),
+        }
+        snapshot = Snapshot(args.snapshot, same)
+    session = train(
+        config, fast_batches=args.fast_batches, compiled=args.compiled, each_epoch=print_epoch, snapshot=snapshot
+    )
     print_scores("valid", session.valid_result)
     print_scores("test", session.test_result)
     notes = {
@@ -88,6 +111,8 @@ def record(args: argparse.Namespace, files: list[str], settings: dict[str, Any])
     print(f"split hash: {config['split_hash']}")
     facts_of(session.train, session.valid, session.test).save(args.record)
     print(f"record: {make_record(session, given, notes, args.row).save(args.record)}")
+    if snapshot:
+        snapshot.remove()
 
 
 def print_epoch(point: Mapping[str, float]) -> None:

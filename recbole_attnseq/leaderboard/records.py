@@ -43,7 +43,8 @@ class RunRecord:
         row: the leaderboard row that the run belongs to; the model's name unless the run was told another.
         protocol: how targets were chosen and ranked; only runs of one protocol compare.
         beyond: which items were shown, see :mod:`~recbole_attnseq.leaderboard.items`; empty in older records.
-        notes: how the run differed in speed, not in mathematics (trimmed batches, compiled forward, threads).
+        notes: how the run differed in speed, not in mathematics (trimmed batches, compiled forward, threads), and
+            where it went on after an interruption.
     """
 
     schema: int
@@ -175,7 +176,8 @@ def make_record(
     """
     users, ranks = by_user(session)
     config = identity(session.config)
-    memory = peak_resident_mib()  # before the lists of shown items are made, which training does not need
+    # Before the lists of shown items are made, which training does not need.
+    memory = max(session.earlier_peak, peak_resident_mib())
     model = str(session.config["model"])
     return RunRecord(
         schema=SCHEMA,
@@ -199,7 +201,7 @@ def make_record(
         processor_seconds=round(session.processor_seconds, 3),
         peak_memory=round(memory, 1),
         parameters=session.parameters,
-        notes=dict(notes),
+        notes={**notes, **({"resumed": session.resumed} if session.resumed else {})},
         row=row or model,
         protocol=protocol(config, is_sequential(model)),
         beyond=beyond_accuracy(session),

@@ -24,6 +24,7 @@ from recbole_attnseq.leaderboard.board import Row
 from recbole_attnseq.leaderboard.cells import Cell, best_yaml, flags_of, study_name, write_failure
 from recbole_attnseq.training.processes import interrupt_on_sigterm
 from recbole_attnseq.training.provenance import commit
+from recbole_attnseq.training.snapshots import read_snapshot
 
 # Freed memory is kept and given out again, in huge pages: allocation is much of a baseline's time on a CPU.
 ALLOCATOR = "glibc.malloc.mmap_threshold=8589934592:glibc.malloc.trim_threshold=17179869184:glibc.malloc.hugetlb=1"
@@ -54,14 +55,15 @@ def run_cell(cell: Cell, places: Places, lock: IO[str] | None = None) -> str | N
         None, with the record in its place; or why the run failed, kept beside the records.
 
     Raises:
-        KeyboardInterrupt: stopped; the run is stopped too and has left nothing.
+        KeyboardInterrupt: stopped; the run is stopped too and has left nothing but its snapshot.
     """
     command = [
         *_attnseq("run", cell.row, cell.files, places),
         f"--seed={cell.seed}", f"--record={places.runs.resolve()}", f"--row={cell.row.name}", "--fast_batches",
+        f"--snapshot={snapshot_path(cell, places).resolve()}",
     ]  # fmt: skip
     started = time.monotonic()
-    reason = _run(command, log_path(cell, places), cell.row.time_limit, places, lock)
+    reason = _run(command, log_path(cell, places), cell.row.time_limit, places, lock, _spent(cell, places))
     if reason is None and not cell.record_path(places.runs).is_file():
         reason = f"the run ended well but left no record {cell.name}"
     if reason is not None:
@@ -103,6 +105,18 @@ def log_path(cell: Cell, places: Places) -> Path:
     return places.scratch / f"{cell.row.dataset}-{cell.name}".replace(".json", ".log")
 
 
+def snapshot_path(cell: Cell, places: Places) -> Path:
+    """From where the run goes on when it was interrupted."""
+    return log_path(cell, places).with_suffix(".snapshot")
+
+
+def _spent(cell: Cell, places: Places) -> float:
+    """Seconds that the run took before it was interrupted: they count under its time limit."""
+    file = snapshot_path(cell, places)
+    found = read_snapshot(file) if cell.row.time_limit is not None and file.is_file() else None
+    return float(found["seconds"]) if found else 0.0
+
+
 def _attnseq(verb: str, row: Row, files: Sequence[str], places: Places) -> list[str]:
     return [
         sys.executable, "-m", "recbole_attnseq.cli", verb, f"--model={row.model}", f"--dataset={row.dataset}",
@@ -111,7 +125,9 @@ def _attnseq(verb: str, row: Row, files: Sequence[str], places: Places) -> list[
     ]  # fmt: skip
 
 
-def _run(command: list[str], log: Path, limit: float | None, places: Places, lock: IO[str] | None) -> str | None:
+def _run(
+    command: list[str], log: Path, limit: float | None, places: Places, lock: IO[str] | None, spent: float = 0.0
+) -> str | None:
     places.scratch.mkdir(parents=True, exist_ok=True)
     package = str(Path(__file__).resolve().parents[2])
     environment = {
@@ -134,7 +150,7 @@ def _run(command: list[str], log: Path, limit: float | None, places: Places, loc
         )
         try:
             with interrupt_on_sigterm():
-                code = child.wait(timeout=limit)
+                code = child.wait(timeout=None if limit is None else max(0.0, limit - spent))
         except subprocess.TimeoutExpired:
             return f"stopped by the time limit of {limit:g} s"
         finally:

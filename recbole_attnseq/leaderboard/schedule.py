@@ -20,7 +20,7 @@ from recbole_attnseq.leaderboard.cells import (
 )  # fmt: skip
 from recbole_attnseq.leaderboard.estimates import duration
 from recbole_attnseq.leaderboard.measures import per_target
-from recbole_attnseq.leaderboard.runner import Places, claimed, log_path, run_cell, search
+from recbole_attnseq.leaderboard.runner import Places, claimed, log_path, run_cell, search, snapshot_path
 
 
 class Queue:
@@ -81,6 +81,8 @@ class Queue:
             return None
         if state.word == CONFLICT or (state.word == FAILED and self._in_vain(cell, state)):
             return state.why
+        if state.word == FAILED and self._used_up(cell, state):
+            snapshot_path(cell, self.places).unlink(missing_ok=True)  # it has used up its time: asked for again, anew
         if state.word == STALE:
             print(f"stale: {cell.title}: {state.why}")
         self.tried.add(cell.title)
@@ -106,7 +108,10 @@ class Queue:
 
     def _in_vain(self, cell: Cell, state: State) -> bool:
         """What a time limit stopped is not run again under the same limit, unless someone asks for it."""
+        return not self.retry and self._used_up(cell, state)
+
+    @staticmethod
+    def _used_up(cell: Cell, state: State) -> bool:
+        """Whether a failed run had all the time that its cell has."""
         limit = cell.row.time_limit
-        return not self.retry and state.limit is not None and limit is not None and (
-            "time limit" in state.why and limit <= state.limit
-        )  # fmt: skip
+        return "time limit" in state.why and limit is not None and state.limit is not None and limit <= state.limit

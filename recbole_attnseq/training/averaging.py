@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -90,6 +91,30 @@ class WeightAverage:
             for p, weights in zip((*self.dense, *self.tables), self._held, strict=True):
                 p.copy_(weights)
             self._held = None
+
+    def state_dict(self) -> dict[str, Any]:
+        """All that :meth:`load_state_dict` needs beside the parameters themselves."""
+        return {
+            "dense": self._dense_average,
+            "tables": self._table_average,
+            "held": self._held,
+            "seen": self._seen,
+            "steps": self.steps,
+            "log_decay": self._log_decay,
+        }
+
+    @torch.no_grad()
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on from :meth:`state_dict` of an average over equal parameters, on any device."""
+        for mine, theirs in (
+            (self._dense_average, state["dense"]), (self._table_average, state["tables"]), (self._seen, state["seen"]),
+        ):  # fmt: skip
+            for ours, values in zip(mine, theirs, strict=True):
+                ours.copy_(values)
+        held = state["held"]
+        parameters = (*self.dense, *self.tables)
+        self._held = held and [values.to(p.device) for p, values in zip(parameters, held, strict=True)]
+        self.steps, self._log_decay = state["steps"], state["log_decay"]
 
     def _catch_up(self, number: int, rows: Tensor) -> None:
         weights, average, seen = self.tables[number].detach(), self._table_average[number], self._seen[number]

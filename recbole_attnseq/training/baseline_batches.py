@@ -40,7 +40,7 @@ class BucketedLoader:
     def __init__(self, loader: Any, pool: int = 16) -> None:
         self._loader = loader
         self._pool = pool
-        self._epoch = 0
+        self.epoch = 0  # the number of the next one
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._loader, name)
@@ -62,9 +62,9 @@ class BucketedLoader:
         return [batches[index] for index in shuffled]
 
     def __iter__(self) -> Iterator[Any]:
-        for rows in self.plan(self._epoch):
+        for rows in self.plan(self.epoch):
             yield trim(self._loader.collate_fn(rows.numpy()), self._loader._dataset)
-        self._epoch += 1
+        self.epoch += 1
 
 
 def trim(interaction: Any, dataset: Any) -> Any:

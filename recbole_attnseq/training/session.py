@@ -15,6 +15,7 @@ from recbole_attnseq.registration import MODEL
 from recbole_attnseq.training.baseline_batches import bucketed
 from recbole_attnseq.training.checks import check_dataset, check_model, plain_errors, read_files
 from recbole_attnseq.training.evaluation import Ranking, rank_loader
+from recbole_attnseq.training.snapshots import Snapshot
 
 
 @dataclass
@@ -29,7 +30,9 @@ class Session:
             seconds since the start of training.
         valid_result, test_result: metric to value, at the best validation epoch; test is scored once.
         ranking: rank of every test target, in the order of the test loader; None for sampled candidates.
-        seconds, processor_seconds: of training with its validations.
+        seconds, processor_seconds: of training with its validations, earlier parts of an interrupted run included.
+        earlier_peak: peak memory of those parts, MiB.
+        resumed: where the run went on after an interruption: the epoch before, and the commit that ran it.
     """
 
     config: Any
@@ -43,6 +46,8 @@ class Session:
     ranking: Ranking | None = None
     seconds: float = 0.0
     processor_seconds: float = 0.0
+    earlier_peak: float = 0.0
+    resumed: list[dict[str, Any]] = field(default_factory=list)
 
     @property
     def best_epoch(self) -> int:
@@ -99,6 +104,7 @@ def train(
     fast_batches: bool = False,
     compiled: bool = False,
     each_epoch: Callable[[dict[str, float]], None] | None = None,
+    snapshot: Snapshot | None = None,
 ) -> Session:
     """Train with early stopping, load the best epoch, test once.
 
@@ -108,6 +114,7 @@ def train(
         compiled: run the forward pass of RecBole's models through ``torch.compile``: the same function, faster on
             a CPU from the second batch on.
         each_epoch: called with each point of the curve.
+        snapshot: go on from it where it is of this very run, and keep it up to date.
     """
     from recbole.data import create_dataset, data_preparation
     from recbole.utils import init_logger, init_seed
@@ -121,7 +128,11 @@ def train(
     session = Session(config, trainer, train_data, valid_data, test_data)
     if compiled and config["model"] != MODEL:
         model.forward = torch.compile(model.forward, dynamic=fast_batches or None)
-    start, processor = time.perf_counter(), time.process_time()
+    loader = bucketed(train_data, config["model"]) if fast_batches and config["model"] != MODEL else train_data
+    if snapshot:
+        snapshot.identity["split_hash"] = str(config["split_hash"])
+        snapshot.restore(session, loader)
+    start, processor = time.perf_counter() - session.seconds, time.process_time() - session.processor_seconds
 
     def note(epoch: int, score: float) -> None:
         point = {
@@ -132,10 +143,12 @@ def train(
             "processor_seconds": time.process_time() - processor,
         }
         session.curve.append(point)
+        session.seconds, session.processor_seconds = point["seconds"], point["processor_seconds"]
+        if snapshot:
+            snapshot.epoch_done(session, loader)
         if each_epoch:
             each_epoch(point)
 
-    loader = bucketed(train_data, config["model"]) if fast_batches and config["model"] != MODEL else train_data
     _, valid_result = trainer.fit(
         loader, valid_data, verbose=False, saved=True, show_progress=config["show_progress"], callback_fn=note
     )

@@ -58,6 +58,16 @@ class AttnSeqTrainer(Trainer):  # type: ignore[misc]
         super().resume_checkpoint(resume_file)
         self.average = None
 
+    def get_extra_state(self) -> dict[str, Any] | None:
+        """What one epoch leaves to the next beside weights and optimizer: the average (see ``Snapshot``)."""
+        return self.average.state_dict() if self.average else None
+
+    def set_extra_state(self, state: dict[str, Any]) -> None:
+        """Take up what :meth:`get_extra_state` gave, after the weights."""
+        self.average = self._build_average()
+        if self.average:
+            self.average.load_state_dict(state)
+
     def _build_optimizer(self, **kwargs: Any) -> Any:
         tables = self._sparse_tables()
         if not tables:

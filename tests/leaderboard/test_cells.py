@@ -8,10 +8,11 @@ from pathlib import Path
 
 import pytest
 
+from recbole_attnseq.leaderboard import schedule
 from recbole_attnseq.leaderboard.board import Board, read_board
 from recbole_attnseq.leaderboard.cells import Cell, State, cells_of, read_inventory, state_of, write_failure
 from recbole_attnseq.leaderboard.estimates import duration, seconds_for
-from recbole_attnseq.leaderboard.runner import Places, reason_of
+from recbole_attnseq.leaderboard.runner import Places, reason_of, snapshot_path
 from recbole_attnseq.leaderboard.schedule import Queue
 from tests.leaderboard.fakes import SPLIT, fake_facts, fake_record, ranks, write_board
 
@@ -111,6 +112,24 @@ def test_what_a_time_limit_stopped_waits_for_a_longer_one(board: Board) -> None:
     assert not Queue(board, [cell], places, {})._in_vain(cell, crashed)
     assert not Queue(board, [cell], places, {})._in_vain(longer, stopped)
     assert not Queue(board, [cell], places, {}, retry=True)._in_vain(cell, stopped)
+
+
+@pytest.mark.parametrize(("before", "kept"), [(60.0, False), (30.0, True), (None, True)])
+def test_a_run_that_has_used_up_its_time_begins_anew_when_asked_for(
+    board: Board, before: float | None, kept: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With more time, or behind a crash, it goes on from its snapshot."""
+    cell = dataclasses.replace(_cells(board)[0], row=dataclasses.replace(_cells(board)[0].row, time_limit=60.0))
+    places = Places(RUNS, Path("studies"), Path("data"), Path("scratch"))
+    reason = f"stopped by the time limit of {before} s" if before else "killed by SIGKILL"
+    write_failure(cell.failure_path(RUNS), {"reason": reason, "time_limit": before})
+    snapshot = snapshot_path(cell, places)
+    snapshot.parent.mkdir()
+    snapshot.touch()
+    found: list[bool] = []
+    monkeypatch.setattr(schedule, "run_cell", lambda *_: found.append(snapshot.exists()) or "failed")
+    Queue(board, [cell], places, {"tiny": "a" * 16}, retry=True).run(lambda: None)
+    assert found == [kept]
 
 
 def test_estimates_look_at_the_row_then_the_model_then_other_data(board: Board) -> None:

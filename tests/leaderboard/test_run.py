@@ -12,12 +12,14 @@ import psutil
 import pytest
 import yaml
 
-from recbole_attnseq import cli
+from recbole_attnseq import cli, run_command
+from recbole_attnseq.leaderboard import runner
 from recbole_attnseq.leaderboard.board import read_board
 from recbole_attnseq.leaderboard.cells import Cell, cells_of
 from recbole_attnseq.leaderboard.records import read_record
-from recbole_attnseq.leaderboard.runner import ALLOCATOR, Places, _run, claimed
+from recbole_attnseq.leaderboard.runner import ALLOCATOR, Places, _run, _spent, claimed, log_path, snapshot_path
 from recbole_attnseq.training.session import by_user, configure, train
+from recbole_attnseq.training.snapshots import Snapshot
 from tests.leaderboard.fakes import fake_record, ranks, write_board
 
 SMALL: dict[str, Any] = {"hidden_size": 16, "inner_size": 16, "n_layers": 1, "use_gpu": False}
@@ -183,6 +185,46 @@ def test_a_kill_at_any_point_changes_nothing(tiny: str, workdir: Path, monkeypat
     row = _cell("AttnSeq").row
     whole = train(configure("AttnSeq", tiny, row.files, {**row.settings, "show_progress": False}))
     assert resumed.ranks == by_user(whole)[1].tolist()
+
+
+def test_an_interrupted_cell_goes_on_where_it_was(tiny: str, workdir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    write_board(workdir / "boards", {"AttnSeq": {"settings": {**SMALL, "epochs": 12}, "time_limit": 1000}})
+    cell = _cell("AttnSeq")
+    commands: list[list[str]] = []
+    with monkeypatch.context() as patch:
+        patch.setattr(runner, "_run", lambda command, *_: commands.append(command) or "not run")
+        runner.run_cell(cell, PLACES)
+    file = snapshot_path(cell, PLACES)
+    file.parent.mkdir()
+
+    def interrupt(point: Any) -> None:
+        if point["epoch"] == 4:
+            raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(run_command, "print_epoch", interrupt)
+        patch.setattr(Snapshot.__init__, "__defaults__", (0.0,))
+        assert cli.main(commands[0][3:]) == 130
+    assert file.is_file()
+    assert _spent(cell, PLACES) > 0
+    assert _leaderboard("--retry") == 0
+    record = read_record(cell.record_path(RUNS))
+    assert [part["after_epoch"] for part in record.notes["resumed"]] == [4]
+    assert "going on after epoch 4" in log_path(cell, PLACES).read_text()
+    assert "epoch 4:" not in log_path(cell, PLACES).read_text()
+    assert not file.exists()
+    assert [point["epoch"] for point in record.curve] == list(range(len(record.curve)))
+    whole = train(configure("AttnSeq", tiny, cell.row.files, {**cell.row.settings, "show_progress": False}))
+    assert record.ranks == by_user(whole)[1].tolist()
+
+
+def test_what_an_interrupted_run_took_counts_under_its_limit(workdir: Path) -> None:
+    code = "import time; time.sleep(60)"
+    started = time.monotonic()
+    reason = _run([sys.executable, "-c", code], workdir / "log", 1000.0, PLACES, None, spent=999.0)
+    assert reason == "stopped by the time limit of 1000 s"
+    assert time.monotonic() - started < 30
 
 
 def _wait_for(found: Any, seconds: float = 240.0) -> Any:
