@@ -146,6 +146,7 @@ def check_settings(values: dict[str, Any]) -> None:
     from recbole_attnseq.item_features import check_selected
     from recbole_attnseq.model import check_members, elements
     from recbole_attnseq.nn.item_encoders import ITEM_ENCODERS
+    from recbole_attnseq.nn.losses import LOSSES
     from recbole_attnseq.nn.settings import NetworkSettings
     from recbole_attnseq.training.averaging import check_decay
 
@@ -158,6 +159,13 @@ def check_settings(values: dict[str, Any]) -> None:
     elements(values.get("memory_budget"))
     check_history_negatives(values)
     check_members(values.get("members"))
+    if values.get("sparse_updates") not in ("auto", True, False):
+        raise UserError(f"sparse_updates is {values.get('sparse_updates')!r}; choose auto, True or False.")
+    if values["sparse_updates"] is True and not LOSSES[values["loss_type"]].sampled:
+        raise UserError(
+            f"sparse_updates is True, but loss_type '{values['loss_type']}' updates every item at each step: choose a "
+            "sampled loss, such as sampled_softmax, or set sparse_updates to auto."
+        )
     if ITEM_ENCODERS[values["item_encoder"]].uses_features:
         check_selected(values.get("selected_features"))
     if values.get("weight_average"):  # 0, False and nothing mean that there is none

@@ -9,6 +9,7 @@ import pytest
 import torch
 from torch import nn
 
+from recbole_attnseq.errors import UserError
 from recbole_attnseq.training.optimizer import DenseAndSparse, fused
 from recbole_attnseq.training.session import configure, train
 
@@ -62,9 +63,14 @@ def test_the_cycle_is_learned_with_sparse_updates(cycle: str, quiet: dict[str, A
     assert session.test_result["hit@1"] > 0.95
 
 
-def test_sparse_updates_need_adam(cycle: str, quiet: dict[str, Any]) -> None:
-    from recbole_attnseq.errors import UserError
+@pytest.mark.parametrize("value", ["softmax", "yes"])
+def test_sparse_updates_need_a_sampled_loss(cycle: str, quiet: dict[str, Any], value: str) -> None:
+    given = {"loss_type": value} if value == "softmax" else {"sparse_updates": value}
+    with pytest.raises(UserError, match="sparse_updates is"):
+        configure("AttnSeq", cycle, settings={**quiet, "sparse_updates": True, **given})
 
+
+def test_sparse_updates_need_adam(cycle: str, quiet: dict[str, Any]) -> None:
     settings = {**quiet, "sparse_updates": True, "loss_type": "sampled_softmax", "num_negatives": 6, "learner": "sgd"}
     with pytest.raises(UserError, match="sparse_updates"):
         train(configure("AttnSeq", cycle, settings=settings))
