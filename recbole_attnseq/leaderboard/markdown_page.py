@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from recbole_attnseq.leaderboard.ablation import DEFAULT
 from recbole_attnseq.leaderboard.rivals import MARK, summary
 
 _INTRO = f"""# Leaderboard
@@ -26,29 +27,47 @@ Of the models listed, those that have run. {MARK}: the interval is the users', p
 Processor seconds are those of a whole run, early stopping included.
 """
 
+_ONE_CHANGE = """AttnSeq's default but for one change (of one setting, or of two that go together), by the code that
+stands. NDCG@10 on validation, which decides: mean over the seeds named, and the lowest and highest; `against` is the
+difference to the default's same seeds. Test for the record.
+"""
+
+_OTHER_TRIALS = """Older defaults, larger changes, code that was taken out again (`experiment`); columns as before.
+Where the default has not run, settings are against the first of the table.
+"""
+
 
 def markdown(report: Mapping[str, Any]) -> str:
     """The whole page."""
     parts = [_INTRO, f"{_RIVALS}\n{summary(report)}\n"]
     for table in report["tables"]:
         parts.append(_table(table))
-    if report["ablation"]:
-        parts += [
-            "## Trials that informed a choice\n",
-            "Selected on validation; NDCG@10, one run each; settings against the first of the table.\n",
+    for title, about, near in (
+        ("What one change does", _ONE_CHANGE, True),
+        ("Other trials that informed a choice", _OTHER_TRIALS, False),
+    ):
+        groups = [
+            {**group, "bars": [bar for bar in group["bars"] if bar["near"] == near]} for group in report["ablation"]
         ]
-        for group in report["ablation"]:
-            parts.append(_grid(
-                [f"{group['dataset']}, among {group['candidates']}", "validation", "test", "settings"],
-                [
-                    [f"[{b['name']}]({b['file']})", f"{b['valid']:.4f}", f"{b['test']:.4f}", b["differs"]]
-                    for b in group["bars"]
-                ],
-            ))  # fmt: skip
+        groups = [group for group in groups if len(group["bars"]) > near]  # the default alone tells nothing
+        if groups:
+            parts += [f"## {title}\n", about, *map(_trials, groups)]
     if report["skipped"]:
         parts.append(f"## Left out\n\n{len(report['skipped'])} files could not be used:\n")
         parts.append("\n".join(f"- {line}" for line in report["skipped"]) + "\n")
     return "\n".join(parts)
+
+
+def _trials(group: Mapping[str, Any]) -> str:
+    heads = [f"{group['dataset']}, among {group['candidates']}", "validation", "against", "test", "settings"]
+    rows = []
+    for bar in group["bars"]:
+        first, *others = bar["files"]
+        names = [f"[{bar['name']}]({first[1]})", *(f"[{seed}]({file})" for seed, file in others)]
+        span = f" ({bar['low']:.4f} to {bar['high']:.4f})" if others else ""
+        against = "" if bar["against"] is None or bar["name"] == DEFAULT else f"{bar['against']:+.4f}"
+        rows.append([", ".join(names), f"{bar['valid']:.4f}{span}", against, f"{bar['test']:.4f}", bar["differs"]])
+    return _grid(heads, rows)
 
 
 def _table(table: Mapping[str, Any]) -> str:

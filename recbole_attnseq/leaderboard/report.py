@@ -8,15 +8,16 @@ from pathlib import Path
 from typing import Any
 
 from recbole_attnseq.errors import UserError
+from recbole_attnseq.leaderboard.ablation import Place, candidates_of, read_trials
 from recbole_attnseq.leaderboard.board import read_board
 from recbole_attnseq.leaderboard.cells import cells_of, read_inventory
 from recbole_attnseq.leaderboard.facts import HISTORY_GROUPS, POPULARITY_GROUPS, SplitFacts, read_facts
-from recbole_attnseq.leaderboard.measures import per_target
 from recbole_attnseq.leaderboard.published import PUBLISHED, read_published
-from recbole_attnseq.leaderboard.records import read_record
+from recbole_attnseq.leaderboard.records import RunRecord
 from recbole_attnseq.leaderboard.rivals import MARKS, rivalry, summary
 from recbole_attnseq.leaderboard.standings import Table, make_table
 from recbole_attnseq.leaderboard.tables import insert, read_page
+from recbole_attnseq.registration import MODEL
 from recbole_attnseq.training.processes import write_whole
 
 
@@ -59,6 +60,7 @@ def assemble(boards: Path, results: Path) -> dict[str, Any]:
     published = read_published(boards / PUBLISHED)
     facts, skipped = _facts(runs)
     tables = []
+    defaults: dict[Place, list[tuple[str, RunRecord]]] = {}
     for path in sorted(boards.glob("*.yaml")):
         if path.name == PUBLISHED:
             continue
@@ -69,7 +71,11 @@ def assemble(boards: Path, results: Path) -> dict[str, Any]:
         for dataset in board.datasets:
             table = make_table(path.stem, dataset, board.compare, cells, inventory, facts, runs)
             tables.append(_as_dict(table, published.get(dataset, []), results))
-    ablation, bad = _ablation(results / "ablation")
+            for row in table.full:
+                if row.name == MODEL and dataset not in (place[0] for place in defaults):
+                    runs_of = [(path.relative_to(results).as_posix(), record) for path, record in row.runs]
+                    defaults[dataset, candidates_of(row.runs[0][1])] = runs_of
+    ablation, bad = read_trials(results / "ablation", defaults, facts)
     return {"tables": tables, "ablation": ablation, "skipped": [_relative(line, results) for line in skipped + bad]}
 
 
@@ -119,51 +125,3 @@ def _as_dict(table: Table, published: list[dict[str, Any]], results: Path) -> di
 def _same_data(row: Mapping[str, Any], facts: SplitFacts) -> bool:
     counts = (facts.user_count, facts.item_count, facts.interaction_count)
     return tuple(row["data"][key] for key in ("users", "items", "interactions")) == counts
-
-
-# What a configuration that says nothing of these keys means; of other keys that it lacks, it is too old to tell.
-# ``experiment`` is written into the records of changed code that did not stay.
-_UNSAID: Mapping[str, Any] = {"members": 1, "experiment": "none"}
-# What does not make two trials differ: repetitions, and how long they might have gone on.
-_NO_DIFFERENCE = {"seed", "epochs", "stopping_step", "dataset", "data_path", "topk", "metrics"}
-
-
-def _ablation(folder: Path, metric: str = "ndcg@10") -> tuple[list[dict[str, Any]], list[str]]:
-    """The records of trials by data set and candidates, a bar each; selected on validation, so that is what they show.
-
-    Each says by which settings it differs from the best of its group, of those that both knew.
-    """
-    groups: dict[tuple[str, str], list[tuple[dict[str, Any], dict[str, Any]]]] = {}
-    skipped: list[str] = []
-    for path in sorted(folder.glob("*/*.json")):
-        try:
-            record = read_record(path)
-        except UserError as error:
-            skipped.append(str(error))
-            continue
-        if metric not in record.valid:
-            skipped.append(f"record {path} has no validation {metric}; it is not drawn.")
-            continue
-        bar = {
-            "name": path.stem,
-            "file": path.relative_to(folder.parent).as_posix(),
-            "seed": record.seed,
-            "valid": round(record.valid[metric], 6),
-            "test": round(float(per_target(metric, record.ranks).mean()), 6),
-        }
-        candidates = "new items" if record.protocol["exclude_history"] else "all items"
-        groups.setdefault((path.parent.name, candidates), []).append((bar, {**_UNSAID, **record.config}))
-    found = []
-    for (dataset, candidates), trials in groups.items():
-        trials.sort(key=lambda trial: -trial[0]["valid"])
-        best = trials[0][1]
-        bars = [{**bar, "differs": _differences(config, best)} for bar, config in trials]
-        bars[0]["differs"] = _differences(best, {**best, **_UNSAID})  # nothing stands above it to differ from
-        found.append({"dataset": dataset, "candidates": candidates, "metric": metric, "bars": bars})
-    return found, skipped
-
-
-def _differences(config: Mapping[str, Any], other: Mapping[str, Any]) -> str:
-    """``key=value`` of a trial's configuration where another one's, which knows the key too, has another value."""
-    keys = sorted((config.keys() & other.keys()) - _NO_DIFFERENCE)
-    return ", ".join(f"{key}={config[key]}" for key in keys if config[key] != other[key])

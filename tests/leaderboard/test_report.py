@@ -16,7 +16,7 @@ from recbole_attnseq.leaderboard.html_page import html
 from recbole_attnseq.leaderboard.markdown_page import markdown
 from recbole_attnseq.leaderboard.measures import per_target
 from recbole_attnseq.leaderboard.published import PUBLISHED
-from recbole_attnseq.leaderboard.records import read_record
+from recbole_attnseq.leaderboard.records import RunRecord, read_record
 from recbole_attnseq.leaderboard.report import assemble, write_report
 from recbole_attnseq.leaderboard.significance import compare, holm
 from recbole_attnseq.leaderboard.standings import aligned
@@ -161,6 +161,47 @@ def test_facts_survive_their_file(workdir: Path) -> None:
     assert read_facts(facts_path("runs", "tiny", SPLIT)) == facts
 
 
+def test_one_change_stands_beside_the_default(workdir: Path) -> None:
+    """Seeds of a trial are one bar, against the default's same seeds; what auto meant is no change."""
+    board = write_board(workdir / "boards", {"AttnSeq": {"seeds": [2020, 2021, 2022]}})
+    fill(board, RESULTS, {"AttnSeq": 0.2})
+    place = RESULTS / "ablation" / "tiny"
+    place.mkdir(parents=True)
+
+    def trial(name: str, record: RunRecord, gain: float, **settings: object) -> None:
+        valid = {"ndcg@10": record.valid["ndcg@10"] + gain}
+        config = {**record.config, "embedding_dropout_prob": 0.5, **settings}
+        changed = dataclasses.replace(record, valid=valid, config=config)
+        changed.save("scratch").rename(place / f"{name}_{record.seed}.json")
+
+    config = {"embedding_dropout_prob": "auto", "width": 64, "history_negatives": "auto"}
+    for cell, valid in zip(cells_of(read_board(board), Path("none")), (0.3, 0.2, 0.1), strict=True):
+        record = read_record(cell.record_path(RESULTS / "runs"))
+        record = dataclasses.replace(record, config=config, valid={"ndcg@10": valid})
+        record.save(RESULTS / "runs")
+        if record.seed != 2022:
+            trial("wide", record, 0.05, width=128)
+        trial("three_changes", record, 0.5, width=1, history_negatives=True, embedding_dropout_prob=0.1)
+        trial("other_code", record, 0.5, experiment="a filter")
+    report = assemble(workdir / "boards", RESULTS)
+    (group,) = report["ablation"]
+    bars = {bar["name"]: bar for bar in group["bars"]}
+    assert [name for name in bars if bars[name]["near"]] == ["wide", "the default"]
+    assert sorted(bars) == ["other_code", "the default", "three_changes", "wide"]
+    wide = bars["wide"]
+    assert (wide["valid"], wide["low"], wide["high"]) == (0.3, 0.25, 0.35)
+    assert wide["against"] == 0.05  # of the seeds that both have; the default's mean over three is 0.2
+    assert wide["differs"] == "width=128"
+    assert [seed for seed, _ in wide["files"]] == [2020, 2021]
+    assert all((RESULTS / file).is_file() for bar in group["bars"] for _, file in bar["files"])
+    assert bars["other_code"]["differs"] == "experiment=a filter"
+    assert bars["the default"]["valid"] == 0.2
+    near, others = markdown(report).split("## What one change does")[1].split("## Other trials")
+    assert "0.3000 (0.2500 to 0.3500) | +0.0500 |" in near
+    assert "three_changes" not in near
+    assert "three_changes" in others
+
+
 def test_trials_are_apart_by_candidates_and_say_what_they_changed(boards: Path) -> None:
     place = RESULTS / "ablation" / "tiny"
     record = read_record(next((RESULTS / "runs" / "tiny").glob("Pop-*.json")))
@@ -178,6 +219,7 @@ def test_trials_are_apart_by_candidates_and_say_what_they_changed(boards: Path) 
     trial("low", 0.1, True, dropout=0.2, epochs=9, members=2)
     trial("high", 0.2, True, new_key=1)
     trial("other", 0.3, False, members=3)
+    write_board(boards, {"Pop": None})  # no default to differ from: the best of the group then
     groups = assemble(boards, RESULTS)["ablation"]
     assert [(g["candidates"], [(b["name"], b["differs"]) for b in g["bars"]]) for g in groups] == [
         ("new items", [("high", ""), ("low", "dropout=0.2, members=2")]),

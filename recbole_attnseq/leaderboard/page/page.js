@@ -251,20 +251,22 @@ function groupsChart(table, kind, metric, caption) {
   return chart;
 }
 
-function ablationChart(group) {
-  const bars = group.bars, bar = 24, left = 150;
+function ablationChart(group, near) {
+  const bars = group.bars.filter((b) => b.near === near), bar = 24, left = 210;
+  if (bars.length <= (near ? 1 : 0)) return [];
   const high = Math.max(...bars.map((b) => b.valid));
   const svg = draw("svg", { viewBox: `0 0 ${W} ${bars.length * bar + 8}`, role: "img",
     "aria-label": `${shown(group.metric)} on validation of ${bars.length} trials on ${group.dataset}` });
   bars.forEach((b, index) => {
     const rect = draw("rect", { x: left, y: index * bar + 4, height: bar - 8, width: Math.max(1, (b.valid / high) * (W - left - 60)) },
-      draw("title", {}, `${b.name}: validation ${four(b.valid)}, test ${four(b.test)}${b.differs ? `; ${b.differs}` : ""}`));
-    rect.style.fill = colour(0);
-    const link = draw("a", { href: b.file }, draw("text", { x: left - 6, y: index * bar + bar / 2 + 4, "text-anchor": "end",
+      draw("title", {}, `${b.name}, ${b.files.length} ${b.files.length > 1 ? "seeds" : "seed"}: validation ${four(b.valid)} (${four(b.low)} to ${four(b.high)}), test ${four(b.test)}${b.differs ? `; ${b.differs}` : ""}`));
+    rect.style.fill = colour(near && b.against === 0 ? 1 : 0);
+    const link = draw("a", { href: b.files[0][1] }, draw("text", { x: left - 6, y: index * bar + bar / 2 + 4, "text-anchor": "end",
       "text-decoration": "underline" }, b.name));
     svg.append(link, rect, draw("text", { x: left + (b.valid / high) * (W - left - 60) + 6, y: index * bar + bar / 2 + 4 }, four(b.valid)));
   });
-  return figure("ablation", `${group.dataset}, among ${group.candidates}: ${shown(group.metric)} on validation, a trial a bar`, svg, null);
+  const what = near ? "the default and what one change does" : "other trials";
+  return [figure("ablation", `${group.dataset}, among ${group.candidates}: ${what}, ${shown(group.metric)} on validation`, svg, null)];
 }
 
 /* ---- the page ---- */
@@ -322,7 +324,7 @@ function start() {
   render();
   const rest = document.getElementById("rest");
   if (report.ablation.length) {
-    rest.append(make("h2", {}, "Trials that informed a choice"), make("div", { class: "charts" }, ...report.ablation.map(ablationChart)));
+    rest.append(make("h2", {}, "Trials that informed a choice"), make("div", { class: "charts" }, ...report.ablation.flatMap((group) => [true, false].flatMap((near) => ablationChart(group, near)))));
   }
   if (report.skipped.length) {
     rest.append(make("h2", {}, "Left out"), make("p", {}, `${report.skipped.length} files could not be used and count nowhere:`),

@@ -1,0 +1,158 @@
+"""Trials that informed a choice, beside the default that came of them: what one change does, and all else tried."""
+
+from __future__ import annotations
+
+import json
+import re
+import statistics
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from recbole_attnseq.data_rules import DENSE, dropouts, history_share
+from recbole_attnseq.errors import UserError
+from recbole_attnseq.leaderboard.facts import SplitFacts
+from recbole_attnseq.leaderboard.measures import per_target
+from recbole_attnseq.leaderboard.records import RunRecord, read_record
+
+METRIC = "ndcg@10"
+DEFAULT = "the default"  # the name of its bar
+# What a configuration that says nothing of these keys means; of other keys that it lacks, it is too old to tell.
+# ``experiment`` is written into the records of changed code that did not stay.
+_UNSAID: Mapping[str, Any] = {"members": 1, "experiment": "none"}
+# What does not make two trials differ: repetitions, and how long they might have gone on.
+_NO_DIFFERENCE = {"seed", "epochs", "stopping_step", "dataset", "data_path", "topk", "metrics"}
+# A trial that differs from the default in no more keys than these is one change: some changes take two.
+_ONE_CHANGE = 2
+_SEED = re.compile(r"_(19|20)\d\d$")
+
+# Data set and candidates, as the report's groups are.
+Place = tuple[str, str]
+
+
+def candidates_of(record: RunRecord) -> str:
+    """What a record's targets were ranked among."""
+    return "new items" if record.protocol["exclude_history"] else "all items"
+
+
+def read_trials(
+    folder: Path, defaults: Mapping[Place, Sequence[tuple[str, RunRecord]]], facts: Mapping[str, SplitFacts]
+) -> tuple[list[dict[str, Any]], list[str]]:
+    """The trials of a folder by data set and candidates; selected on validation, so that is what they are ordered by.
+
+    Seeds of one trial are one bar. Each says by which settings it differs from the default, or, where the default has
+    not run, from the best of its group; of those settings that both knew.
+
+    Args:
+        folder: holds a folder of records for each data set; a file's name says what the trial is, then its seed.
+        defaults: records of the default with their paths, from where ``folder`` lies.
+        facts: split hash to the split's facts, as far as they are known: they tell what auto means.
+
+    Returns:
+        The groups, and a line for each record that cannot be drawn.
+    """
+    groups: dict[Place, dict[str, list[tuple[str, RunRecord]]]] = {}
+    skipped: list[str] = []
+    for path in sorted(folder.glob("*/*.json")):
+        try:
+            record = read_record(path)
+        except UserError as error:
+            skipped.append(str(error))
+            continue
+        if METRIC not in record.valid:
+            skipped.append(f"record {path} has no validation {METRIC}; it is not drawn.")
+            continue
+        trials = groups.setdefault((path.parent.name, candidates_of(record)), {})
+        key = json.dumps([_SEED.sub("", path.stem), _settings(record, facts)], sort_keys=True)
+        trials.setdefault(key, []).append((path.relative_to(folder.parent).as_posix(), record))
+    found = [
+        {
+            "dataset": place[0],
+            "candidates": place[1],
+            "metric": METRIC,
+            "bars": _bars(trials, defaults.get(place, []), facts),
+        }
+        for place, trials in groups.items()
+    ]
+    return found, skipped
+
+
+def _bars(
+    trials: Mapping[str, Sequence[tuple[str, RunRecord]]],
+    default: Sequence[tuple[str, RunRecord]],
+    facts: Mapping[str, SplitFacts],
+) -> list[dict[str, Any]]:
+    bars = [
+        {**_bar(json.loads(key)[0], runs), "settings": json.loads(key)[1], "against": None, "near": False}
+        for key, runs in trials.items()
+    ]
+    bars.sort(key=_order)
+    first = bars[0]["settings"]
+    base = _settings(default[0][1], facts) if default else first
+    for bar, runs in ((bar, trials[json.dumps([bar["name"], bar["settings"]], sort_keys=True)]) for bar in bars):
+        settings = bar.pop("settings")
+        bar["differs"] = _differences(settings, base)
+        if default:
+            bar["against"] = _against([record for _, record in runs], [record for _, record in default])
+            bar["near"] = _near(settings, base)
+    if not default:
+        bars[0]["differs"] = _differences(first, {**first, **_UNSAID})  # nothing stands above it to differ from
+        return bars
+    bars.append({**_bar(DEFAULT, default), "against": 0.0, "near": True, "differs": ""})
+    return sorted(bars, key=_order)
+
+
+def _order(bar: Mapping[str, Any]) -> float:
+    return -float(bar["valid"])
+
+
+def _bar(name: str, runs: Sequence[tuple[str, RunRecord]]) -> dict[str, Any]:
+    valid = [record.valid[METRIC] for _, record in runs]
+    test = [float(per_target(METRIC, record.ranks).mean()) for _, record in runs]
+    return {
+        "name": name,
+        "files": [[record.seed, file] for file, record in runs],
+        "valid": round(statistics.mean(valid), 6),
+        "low": round(min(valid), 6),
+        "high": round(max(valid), 6),
+        "test": round(statistics.mean(test), 6),
+    }
+
+
+def _against(trial: Sequence[RunRecord], default: Sequence[RunRecord]) -> float:
+    """Difference of validation means, over the seeds that both have, if they share any: seeds differ by much."""
+    by_seed = {record.seed: record.valid[METRIC] for record in default}
+    shared = [record for record in trial if record.seed in by_seed]
+    if not shared:
+        return round(statistics.mean(r.valid[METRIC] for r in trial) - statistics.mean(by_seed.values()), 6)
+    return round(statistics.mean(record.valid[METRIC] - by_seed[record.seed] for record in shared), 6)
+
+
+def _settings(record: RunRecord, facts: Mapping[str, SplitFacts]) -> dict[str, Any]:
+    """What decides the computation, with what auto meant on the data."""
+    settings = {key: value for key, value in {**_UNSAID, **record.config}.items() if key not in _NO_DIFFERENCE}
+    split = facts.get(record.split_hash)
+    if split is not None:
+        # A user's first item is no target.
+        counts = (split.train_count - split.user_count, split.user_count, split.item_count)
+        follows = dropouts(settings, counts[0], counts[2])
+        settings |= {key: value for key, value in follows.items() if settings.get(key) == "auto"}
+        if settings.get("history_negatives") == "auto":
+            left_out = record.protocol["exclude_history"] and history_share(*counts) >= DENSE
+            settings["history_negatives"] = not left_out
+    return settings
+
+
+def _changed(settings: Mapping[str, Any], other: Mapping[str, Any]) -> list[str]:
+    return sorted(key for key in settings.keys() & other.keys() if settings[key] != other[key])
+
+
+def _differences(settings: Mapping[str, Any], other: Mapping[str, Any]) -> str:
+    """``key=value`` of a trial's settings where others, which know the key too, have another value."""
+    return ", ".join(f"{key}={settings[key]}" for key in _changed(settings, other))
+
+
+def _near(settings: Mapping[str, Any], default: Mapping[str, Any]) -> bool:
+    """Whether a trial is the default but for one change, made with the code that stands."""
+    known = default.keys() <= settings.keys() and settings["experiment"] == _UNSAID["experiment"]
+    return known and 0 < len(_changed(settings, default)) <= _ONE_CHANGE
