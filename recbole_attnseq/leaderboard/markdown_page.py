@@ -23,7 +23,8 @@ Seconds are of the processor, summed over cores.
 
 _RIVALS = f"""## AttnSeq against the best of the others
 
-Of the models listed, those that have run. {MARK}: the interval is the users', p is corrected for this table's rows.
+AttnSeq by default, then the row of its that validation prefers, in brackets. Of the models listed, those that have run.
+{MARK}: the interval is the users', p is corrected for this table's rows.
 Processor seconds are those of a whole run, early stopping included.
 """
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import statistics
+from collections.abc import Mapping
 from typing import Any
 
 from recbole_attnseq.leaderboard.significance import LEVEL, compare, holm
@@ -13,17 +14,22 @@ MARK = "≈"  # the difference is not significant
 MARKS = ("<!-- rivals: generated -->", "<!-- rivals: end -->")
 
 
-def rivalry(table: Table) -> dict[str, Any] | None:
-    """AttnSeq and the best model that is another one, by the table's first metric, as JSON values.
+def rivalry(table: Table) -> list[dict[str, Any]]:
+    """AttnSeq against the best model that is another one, by the table's first metric, as JSON values.
 
-    AttnSeq is its row with defaults; where that has no result, the best of its rows. None where either is missing.
+    AttnSeq is its row with defaults, then the one of its rows that validation prefers, if that is another and all its
+    seeds have run. Nothing where AttnSeq or the others have no result.
     """
     metric = table.compared[0]
-    ours = _best([row for row in table.full if row.name == MODEL], metric)
-    ours = ours or _best([row for row in table.full if row.model == MODEL], metric)
-    rival = _best([row for row in table.full if row.model != MODEL], metric)
-    if ours is None or rival is None:
-        return None
+    rival = max((row for row in table.full if row.model != MODEL), key=lambda row: row.score(metric)[0], default=None)
+    rows = [row for row in table.full if row.model == MODEL]
+    default = [row for row in rows if row.name == MODEL]
+    preferred = max((row for row in rows if not row.empty), key=lambda row: _valid(row, metric), default=None)
+    chosen = default + [row for row in [preferred] if row is not None and row not in default]
+    return [_meeting(table, ours, rival, metric) for ours in chosen] if rival is not None else []
+
+
+def _meeting(table: Table, ours: TableRow, rival: TableRow, metric: str) -> dict[str, Any]:
     users = ours.runs[0][1].users
     found = compare(ours.values(metric, users), rival.values(metric, users))
     others = [row for row in table.rows if row.model != MODEL]
@@ -40,8 +46,9 @@ def rivalry(table: Table) -> dict[str, Any] | None:
     }
 
 
-def _best(rows: Sequence[TableRow], metric: str) -> TableRow | None:
-    return max(rows, key=lambda row: row.score(metric)[0], default=None)
+def _valid(row: TableRow, metric: str) -> float:
+    """The mean of a row on validation; below all others where its records have no such figure."""
+    return statistics.mean(record.valid.get(metric, float("-inf")) for _, record in row.runs)
 
 
 def _side(row: TableRow, metric: str) -> dict[str, Any]:
@@ -56,19 +63,18 @@ def _side(row: TableRow, metric: str) -> dict[str, Any]:
 
 def summary(report: Mapping[str, Any]) -> str:
     """The table over all data sets; p-values corrected by Holm's method for its rows."""
-    tables = [table for table in report["tables"] if table["rivals"]]
-    corrected = holm([table["rivals"]["p"] for table in tables])
+    meetings = [(table["board"], found) for table in report["tables"] for found in table["rivals"]]
+    corrected = holm([found["p"] for _, found in meetings])
     lines = [
         "| test NDCG@10 (seeds) | AttnSeq | best other model | of | difference, 95% interval | p | processor s |",
         "|---|---|---|---|---|---|---|",
     ]
-    for table, p in zip(tables, corrected, strict=True):
-        found = table["rivals"]
+    for (board, found), p in zip(meetings, corrected, strict=True):
         ours, rival = found["ours"], found["rival"]
         row = "" if ours["name"] == MODEL else f"{ours['name'].removeprefix(MODEL).strip()} "
         interval = f"[{found['low']:+.4f}, {found['high']:+.4f}]" + ("" if p < LEVEL else f" {MARK}")
         lines.append(
-            f"| {table['board']} | {row}{ours['score']:.4f} ({ours['seeds']}) | "
+            f"| {board} | {row}{ours['score']:.4f} ({ours['seeds']}) | "
             f"{rival['name']} {rival['score']:.4f} ({rival['seeds']}) | {found['run']} of {found['listed']} | "
             f"{found['difference']:+.4f} {interval} | {p:.4f} | "
             f"{ours['processor']:,.0f} against {rival['processor']:,.0f} |"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +37,14 @@ def rivals(boards: Path) -> Any:
     return table["rivals"]
 
 
+def prefer(board: Path, row: str, valid: float) -> None:
+    """Give a row's records another score on validation."""
+    for cell in cells_of(read_board(board), Path("none")):
+        if cell.row.name == row:
+            record = read_record(cell.record_path(RESULTS / "runs"))
+            dataclasses.replace(record, valid={**record.valid, "ndcg@10": valid}).save(RESULTS / "runs")
+
+
 def test_readme_is_current(monkeypatch: pytest.MonkeyPatch) -> None:
     """attnseq leaderboard --config ... --report-only --page README.md writes it."""
     monkeypatch.chdir(ROOT)
@@ -47,7 +56,8 @@ def test_the_defaults_meet_the_best_of_the_other_models(workdir: Path) -> None:
     """Not the tuned row, however good, nor the second best; seeds are averaged target by target."""
     board = write_board(workdir / "boards", MODELS)
     fill(board, workdir / "results", {"AttnSeq (tuned)": 0.4, "AttnSeq": 0.2, "Pop": 0.02, "BPR": 0.16})
-    found = rivals(workdir / "boards")
+    prefer(board, "AttnSeq (tuned)", 0.0)
+    (found,) = rivals(workdir / "boards")
     assert (found["ours"]["name"], found["ours"]["seeds"]) == ("AttnSeq", 2)
     assert (found["rival"]["name"], found["rival"]["seeds"]) == ("BPR", 1)
     assert (found["run"], found["listed"]) == (2, 3)
@@ -62,16 +72,36 @@ def test_the_defaults_meet_the_best_of_the_other_models(workdir: Path) -> None:
     assert got == pytest.approx([expected.difference, expected.low, expected.high, expected.p], abs=1e-6)
 
 
+def test_the_row_that_validation_prefers_is_the_second_and_says_so(workdir: Path) -> None:
+    """Validation's choice stands, though it be the worse one on test."""
+    board = write_board(workdir / "boards", MODELS)
+    fill(board, workdir / "results", {"AttnSeq (tuned)": 0.2, "AttnSeq": 0.4, "Pop": 0.02})
+    prefer(board, "AttnSeq (tuned)", 0.9)
+    assert [found["ours"]["name"] for found in rivals(workdir / "boards")] == ["AttnSeq", "AttnSeq (tuned)"]
+    assert "| tiny | (tuned) " in summary(assemble(workdir / "boards", RESULTS)).splitlines()[3]
+
+
+def test_a_row_that_lacks_a_seed_is_not_preferred(workdir: Path) -> None:
+    models = {**MODELS, "AttnSeq (tuned)": {**TUNED, "seeds": [2020, 2021]}}
+    board = write_board(workdir / "boards", models)
+    fill(board, workdir / "results", {"AttnSeq (tuned)": 0.4, "AttnSeq": 0.2, "Pop": 0.02})
+    prefer(board, "AttnSeq (tuned)", 0.9)
+    assert len(rivals(workdir / "boards")) == 2
+    cell = next(cell for cell in cells_of(read_board(board), Path("none")) if cell.seed == 2021)
+    cell.record_path(RESULTS / "runs").unlink()
+    assert [found["ours"]["name"] for found in rivals(workdir / "boards")] == ["AttnSeq"]
+
+
 def test_a_tuned_row_stands_in_and_says_so(workdir: Path) -> None:
     fill(write_board(workdir / "boards", MODELS), workdir / "results", {"AttnSeq (tuned)": 0.4, "Pop": 0.02})
-    assert rivals(workdir / "boards")["ours"]["name"] == "AttnSeq (tuned)"
+    assert [found["ours"]["name"] for found in rivals(workdir / "boards")] == ["AttnSeq (tuned)"]
     assert "| tiny | (tuned) " in summary(assemble(workdir / "boards", RESULTS))
 
 
 @pytest.mark.parametrize("quality", [{"AttnSeq": 0.2}, {"Pop": 0.02, "BPR": 0.16}, {}])
 def test_nobody_is_compared_with_nothing(workdir: Path, quality: dict[str, float]) -> None:
     fill(write_board(workdir / "boards", MODELS), workdir / "results", quality)
-    assert rivals(workdir / "boards") is None
+    assert rivals(workdir / "boards") == []
     assert summary(assemble(workdir / "boards", RESULTS)).count("\n") == 1
 
 
@@ -80,13 +110,13 @@ def test_p_values_are_corrected_and_what_is_not_significant_is_marked(workdir: P
     sides["rival"] = {"name": "BPR", "score": 0.1, "seeds": 1, "processor": 7.0}
     found = {**sides, "difference": 0.1, "low": 0.05, "high": 0.15, "run": 1, "listed": 9}
     report: dict[str, Any] = {
-        "tables": [{"board": name, "rivals": {**found, "p": p}} for name, p in (("first", 0.02), ("second", 0.04))]
+        "tables": [{"board": name, "rivals": [{**found, "p": p}]} for name, p in (("first", 0.02), ("second", 0.04))]
     }
     first, second = summary(report).splitlines()[2:]
     assert first == (
         "| first | 0.2000 (3) | BPR 0.1000 (1) | 1 of 9 | +0.1000 [+0.0500, +0.1500] | 0.0400 | 1,200 against 7 |"
     )
-    report["tables"][0]["rivals"]["p"] = 0.03
+    report["tables"][0]["rivals"][0]["p"] = 0.03
     assert "[+0.0500, +0.1500] ≈ | 0.0600 |" in summary(report).splitlines()[2]
     assert "0.0400" in second
 
