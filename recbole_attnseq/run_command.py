@@ -73,8 +73,8 @@ def record(args: argparse.Namespace, files: list[str], settings: dict[str, Any])
     """The same run in this process, with its record."""
     from recbole_attnseq.leaderboard.facts import facts_of
     from recbole_attnseq.leaderboard.records import hash_of, identity, make_record
+    from recbole_attnseq.training import snapshots
     from recbole_attnseq.training.checks import read_files
-    from recbole_attnseq.training.provenance import versions
     from recbole_attnseq.training.session import configure, train
     from recbole_attnseq.training.snapshots import Snapshot
 
@@ -90,14 +90,8 @@ def record(args: argparse.Namespace, files: list[str], settings: dict[str, Any])
     if args.snapshot:
         if not Path(args.snapshot).absolute().parent.is_dir():
             raise UserError(f"--snapshot {args.snapshot}: its folder does not exist; make it, or choose another.")
-        same = {
-            "config_hash": hash_of(identity(config)),
-            "seed": config["seed"],
-            "fast_batches": args.fast_batches,
-            "compiled": args.compiled,
-            **versions(),
-        }
-        snapshot = Snapshot(args.snapshot, same)
+        how = {"fast_batches": args.fast_batches, "compiled": args.compiled}
+        snapshot = Snapshot(args.snapshot, snapshots.identity(hash_of(identity(config)), config["seed"], **how))
     session = train(
         config, fast_batches=args.fast_batches, compiled=args.compiled, each_epoch=print_epoch, snapshot=snapshot
     )

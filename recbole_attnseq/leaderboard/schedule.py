@@ -82,7 +82,9 @@ class Queue:
         if state.word == CONFLICT or (state.word == FAILED and self._in_vain(cell, state)):
             return state.why
         if state.word == FAILED and self._used_up(cell, state):
-            snapshot_path(cell, self.places).unlink(missing_ok=True)  # it has used up its time: asked for again, anew
+            # It has used up its time: asked for again, it begins anew, and an interruption later is no such end.
+            snapshot_path(cell, self.places).unlink(missing_ok=True)
+            cell.failure_path(self.places.runs).unlink(missing_ok=True)
         if state.word == STALE:
             print(f"stale: {cell.title}: {state.why}")
         self.tried.add(cell.title)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import functools
+import hashlib
 import os
-import pickle
 import random
 import time
 from collections.abc import Mapping
@@ -14,12 +15,17 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from recbole_attnseq.errors import UserError
 from recbole_attnseq.training.baseline_batches import BucketedLoader
+from recbole_attnseq.training.checkpoints import read_checkpoint
 from recbole_attnseq.training.memory import peak_resident_mib
-from recbole_attnseq.training.provenance import commit
+from recbole_attnseq.training.provenance import commit, versions
 
 if TYPE_CHECKING:
     from recbole_attnseq.training.session import Session
+
+
+_SCHEMA = 1
 
 
 class Snapshot:
@@ -40,6 +46,7 @@ class Snapshot:
     def __init__(self, file: str | os.PathLike[str], identity: Mapping[str, Any], every: float = 60.0) -> None:
         self.file, self.identity, self.every = Path(file), dict(identity), every
         self._written = time.monotonic()
+        self._commit = commit()  # what runs, whatever is checked out later
 
     def restore(self, session: Session, loader: Any) -> None:
         """Bring a fresh session to where the file was written; changes nothing where there is none that fits.
@@ -50,6 +57,8 @@ class Snapshot:
         """
         if not self.file.is_file() or not _known(session.trainer):
             return
+        for left in self.file.parent.glob(f"{self.file.name}.*.part"):
+            left.unlink(missing_ok=True)  # of a run that was killed while it wrote
         found = read_snapshot(self.file)
         if found is None:
             print(f"snapshot {self.file} cannot be read: beginning anew.", flush=True)
@@ -58,7 +67,13 @@ class Snapshot:
         if other := sorted(key for key in {*theirs, *self.identity} if theirs.get(key) != self.identity.get(key)):
             print(f"snapshot {self.file} is of a run with another {', '.join(other)}: beginning anew.", flush=True)
             return
-        _set_trainer(session.trainer, found)
+        try:
+            _set_trainer(session.trainer, found)
+        except (RuntimeError, KeyError, ValueError) as error:  # half restored: this process cannot begin anew
+            self.remove()
+            raise UserError(
+                f"snapshot {self.file} does not fit this run ({error}); it is removed, start again."
+            ) from error
         loader.generator.set_state(found["loader"])
         if isinstance(loader, BucketedLoader):
             loader.epoch = found["epoch"] + 1
@@ -82,6 +97,7 @@ class Snapshot:
         if last or not due or not _known(trainer) or not os.path.isfile(trainer.saved_model_file):
             return
         state = {
+            "schema": _SCHEMA,
             "identity": self.identity,
             "epoch": epoch,
             **_trainer_state(trainer),
@@ -92,7 +108,7 @@ class Snapshot:
             "processor_seconds": session.processor_seconds,
             "peak_memory": max(session.earlier_peak, peak_resident_mib()),
             "resumed": session.resumed,
-            "commit": commit(),
+            "commit": self._commit,
         }
         temporary = self.file.with_name(f"{self.file.name}.{os.getpid()}.part")
         try:
@@ -113,9 +129,25 @@ def read_snapshot(file: str | os.PathLike[str]) -> dict[str, Any] | None:
     """What a :class:`Snapshot` wrote, or None where that cannot be read. No code of the file's is run."""
     try:
         found = torch.load(file, map_location="cpu", weights_only=True)
-    except (OSError, RuntimeError, EOFError, ValueError, pickle.UnpicklingError):
+    except Exception:
         return None
-    return found if isinstance(found, dict) and "identity" in found else None
+    fits = isinstance(found, dict) and isinstance(found.get("identity"), dict) and found.get("schema") == _SCHEMA
+    return found if fits else None
+
+
+def identity(config_hash: str, seed: int, **how: Any) -> dict[str, Any]:
+    """What two runs must share for one to go on where the other was: what they compute, with which code, on what."""
+    device = torch.cuda.get_device_name() if torch.cuda.is_available() else "cpu"
+    return {"config_hash": config_hash, "seed": seed, "code": _code(), "device": device, **how, **versions()}
+
+
+@functools.cache
+def _code() -> str:
+    """A digest of this package's sources, as they are when first asked for."""
+    digest = hashlib.sha256()
+    for path in sorted(Path(__file__).parents[1].rglob("*.py")):
+        digest.update(path.read_bytes())
+    return digest.hexdigest()[:16]
 
 
 def _known(trainer: Any) -> bool:
@@ -125,28 +157,58 @@ def _known(trainer: Any) -> bool:
     return type(trainer) is Trainer or hasattr(trainer, "set_extra_state")
 
 
+def _loose(module: torch.nn.Module) -> dict[str, Any]:
+    """What a module keeps beside parameters and buffers: counters, such as the steps of an annealed weight; arrays."""
+    found: dict[str, Any] = {}
+    for key, value in vars(module).items():
+        if type(value) in (int, float) or isinstance(value, torch.Tensor):
+            found[key] = value
+        elif isinstance(value, np.ndarray) and value.dtype.kind in "iufb":
+            found[key] = torch.from_numpy(np.ascontiguousarray(value))
+    return found
+
+
+def _set_loose(module: torch.nn.Module, found: Mapping[str, Any]) -> None:
+    for key, value in found.items():
+        now = vars(module).get(key)
+        if isinstance(now, np.ndarray):
+            value = value.numpy()
+        elif isinstance(now, torch.Tensor):
+            value = value.to(now.device)
+        vars(module)[key] = value
+
+
+def _plain(parameters: dict[str, Any] | None) -> dict[str, Any] | None:
+    """RecBole's ``other_parameter`` without the modules that some models put there: their weights are the model's."""
+    return parameters and {key: value for key, value in parameters.items() if not isinstance(value, torch.nn.Module)}
+
+
 def _trainer_state(trainer: Any) -> dict[str, Any]:
-    best = np.fromfile(trainer.saved_model_file, dtype=np.uint8)
+    # Weights alone, not the checkpoint's pickle: a snapshot may lie where others write, and is read without trust.
+    best = read_checkpoint(trainer.saved_model_file)
     return {
         "cur_step": int(trainer.cur_step),
         "best_valid_score": float(trainer.best_valid_score),
         "best_valid_result": {key: float(value) for key, value in trainer.best_valid_result.items()},
         "train_loss": {int(epoch): float(loss) for epoch, loss in trainer.train_loss_dict.items()},
         "weights": trainer.model.state_dict(),
-        "other_parameter": trainer.model.other_parameter(),
-        # Counters and the like that a model keeps as plain numbers, such as the steps of an annealed weight.
-        "numbers": [
-            {key: value for key, value in vars(module).items() if type(value) in (int, float)}
-            for module in trainer.model.modules()
-        ],
+        "other_parameter": _plain(trainer.model.other_parameter()),
+        "loose": [_loose(module) for module in trainer.model.modules()],
         "optimizer": trainer.optimizer.state_dict(),
         "extra": trainer.get_extra_state() if hasattr(trainer, "get_extra_state") else None,
-        "checkpoint": torch.from_numpy(best),
+        "best": {
+            "epoch": int(best["epoch"]),
+            "cur_step": int(best["cur_step"]),
+            "best_valid_score": float(best["best_valid_score"]),
+            "state_dict": best["state_dict"],
+            "other_parameter": _plain(best["other_parameter"]),
+        },
     }
 
 
 def _set_trainer(trainer: Any, found: Mapping[str, Any]) -> None:
-    found["checkpoint"].numpy().tofile(trainer.saved_model_file)
+    best = {**found["best"], "config": trainer.config, "optimizer": found["optimizer"]}
+    torch.save(best, trainer.saved_model_file, pickle_protocol=4)
     trainer.start_epoch, trainer.cur_step = found["epoch"] + 1, found["cur_step"]
     trainer.best_valid_score, trainer.best_valid_result = found["best_valid_score"], found["best_valid_result"]
     trainer.train_loss_dict = found["train_loss"]
@@ -155,8 +217,8 @@ def _set_trainer(trainer: Any, found: Mapping[str, Any]) -> None:
     trainer.optimizer.load_state_dict(found["optimizer"])
     if found["extra"] is not None:
         trainer.set_extra_state(found["extra"])
-    for module, numbers in zip(trainer.model.modules(), found["numbers"], strict=True):
-        vars(module).update(numbers)
+    for module, loose in zip(trainer.model.modules(), found["loose"], strict=True):
+        _set_loose(module, loose)
 
 
 def _random() -> dict[str, Any]:

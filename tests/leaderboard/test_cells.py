@@ -130,6 +130,9 @@ def test_a_run_that_has_used_up_its_time_begins_anew_when_asked_for(
     monkeypatch.setattr(schedule, "run_cell", lambda *_: found.append(snapshot.exists()) or "failed")
     Queue(board, [cell], places, {"tiny": "a" * 16}, retry=True).run(lambda: None)
     assert found == [kept]
+    snapshot.touch()  # interrupted this time: it goes on from here, whatever the first run's end was
+    Queue(board, [cell], places, {"tiny": "a" * 16}, retry=True).run(lambda: None)
+    assert found == [kept, True]
 
 
 def test_estimates_look_at_the_row_then_the_model_then_other_data(board: Board) -> None:

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 
+from recbole_attnseq.errors import UserError
 from recbole_attnseq.training.session import Session, by_user, configure, train
 from recbole_attnseq.training.snapshots import Snapshot, read_snapshot
 
@@ -29,7 +30,10 @@ CASES: dict[str, tuple[str, dict[str, Any], bool]] = {
     "SASRec, bucketed": ("SASRec", {"train_neg_sample_args": None, "train_batch_size": 16}, True),
     "GRU4Rec": ("GRU4Rec", {"train_neg_sample_args": None, "train_batch_size": 16}, True),
     "BERT4Rec": ("BERT4Rec", {"train_neg_sample_args": None}, False),
+    "SASRecF": ("SASRecF", {"train_neg_sample_args": None, "selected_features": ["class"]}, False),
     "BPR": ("BPR", {}, False),
+    "DiffRec": ("DiffRec", {"train_neg_sample_args": None}, False),
+    "LINE": ("LINE", {}, False),
     "MultiVAE": ("MultiVAE", {"train_neg_sample_args": None, "total_anneal_steps": 20}, False),
 }
 IDENTITY = {"config_hash": "a"}
@@ -101,7 +105,7 @@ def test_what_does_not_fit_is_told_and_begun_anew(
     if harm == "truncated":
         FILE.write_bytes(FILE.read_bytes()[:1000])
     elif harm == "none":
-        torch.save({"some": "thing"}, FILE)
+        torch.save({"some": "thing", "identity": {}}, FILE)
     capsys.readouterr()
     again = run("SASRec", quiet, **({"torch": "0.1", "config_hash": "b"} if harm == "other" else {}))
     told = capsys.readouterr().out
@@ -142,7 +146,30 @@ def test_a_full_disk_costs_the_snapshot_and_not_the_run(
 
 
 def test_trainers_with_a_state_of_their_own_begin_anew(tiny: str, quiet: dict[str, Any]) -> None:
-    config = configure("ItemKNN", "tiny", settings=quiet)
+    config = configure(
+        "RecVAE", "tiny", settings={**quiet, "epochs": 3, "train_neg_sample_args": None, "use_gpu": False}
+    )
     session = train(config, snapshot=Snapshot(FILE, IDENTITY, every=0.0))
-    assert session.test_result
+    assert len(session.curve) == 3
+    assert not FILE.exists()
+
+
+def test_reading_a_snapshot_runs_no_code(tiny: str, quiet: dict[str, Any]) -> None:
+    """It may lie where others write: neither the file nor the best epoch in it holds a pickled object."""
+    run("SASRec", quiet)
+    found = read_snapshot(FILE)
+    assert found is not None
+    assert sorted(found["best"]) == ["best_valid_score", "cur_step", "epoch", "other_parameter", "state_dict"]
+    torch.save({**found, "best": Path("x")}, FILE)
+    assert read_snapshot(FILE) is None
+
+
+def test_a_snapshot_that_does_not_fit_is_removed_and_told(tiny: str, quiet: dict[str, Any]) -> None:
+    run("SASRec", quiet)
+    found = read_snapshot(FILE)
+    assert found is not None
+    del found["loose"]
+    torch.save(found, FILE)
+    with pytest.raises(UserError, match=r"does not fit .*start again"):
+        run("SASRec", quiet)
     assert not FILE.exists()
