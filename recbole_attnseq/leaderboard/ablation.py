@@ -22,6 +22,7 @@ DEFAULT = "the default"  # the name of its bar
 _UNSAID: Mapping[str, Any] = {"members": 1, "experiment": "none"}
 # What does not make two trials differ: repetitions, and how long they might have gone on.
 _NO_DIFFERENCE = {"seed", "epochs", "stopping_step", "dataset", "data_path", "topk", "metrics"}
+_NOTHING: tuple[Any, ...] = (None, [], {}, "")
 # A trial that differs from the default in no more keys than these is one change: some changes take two.
 _ONE_CHANGE = 2
 _SEED = re.compile(r"_(19|20)\d\d$")
@@ -63,17 +64,16 @@ def read_trials(
             skipped.append(f"record {path} has no validation {METRIC}; it is not drawn.")
             continue
         trials = groups.setdefault((path.parent.name, candidates_of(record)), {})
-        key = json.dumps([_SEED.sub("", path.stem), _settings(record, facts)], sort_keys=True)
-        trials.setdefault(key, []).append((path.relative_to(folder.parent).as_posix(), record))
-    found = [
-        {
-            "dataset": place[0],
-            "candidates": place[1],
-            "metric": METRIC,
-            "bars": _bars(trials, defaults.get(place, []), facts),
-        }
-        for place, trials in groups.items()
-    ]
+        key = json.dumps([record.split_hash, _settings(record, facts)], sort_keys=True)
+        runs = trials.setdefault(key, [])
+        if all(record.seed != other.seed for _, other in runs):  # two files of one run are one
+            runs.append((path.relative_to(folder.parent).as_posix(), record))
+    found = []
+    for (dataset, candidates), trials in groups.items():
+        for runs in trials.values():
+            runs.sort(key=lambda run: run[1].seed)
+        bars = _bars(trials, defaults.get((dataset, candidates), []), facts)
+        found.append({"dataset": dataset, "candidates": candidates, "metric": METRIC, "bars": bars})
     return found, skipped
 
 
@@ -83,17 +83,18 @@ def _bars(
     facts: Mapping[str, SplitFacts],
 ) -> list[dict[str, Any]]:
     bars = [
-        {**_bar(json.loads(key)[0], runs), "settings": json.loads(key)[1], "against": None, "near": False}
+        {**_bar(_SEED.sub("", Path(runs[0][0]).stem), runs), "key": key, "against": None, "near": False}
         for key, runs in trials.items()
     ]
     bars.sort(key=_order)
-    first = bars[0]["settings"]
+    first = json.loads(bars[0]["key"])[1]
     base = _settings(default[0][1], facts) if default else first
-    for bar, runs in ((bar, trials[json.dumps([bar["name"], bar["settings"]], sort_keys=True)]) for bar in bars):
-        settings = bar.pop("settings")
+    for bar in bars:
+        key = bar.pop("key")
+        split, settings = json.loads(key)
         bar["differs"] = _differences(settings, base)
-        if default:
-            bar["against"] = _against([record for _, record in runs], [record for _, record in default])
+        if default and split == default[0][1].split_hash:
+            bar["against"] = _against([record for _, record in trials[key]], [record for _, record in default])
             bar["near"] = _near(settings, base)
     if not default:
         bars[0]["differs"] = _differences(first, {**first, **_UNSAID})  # nothing stands above it to differ from
@@ -131,6 +132,9 @@ def _against(trial: Sequence[RunRecord], default: Sequence[RunRecord]) -> float:
 def _settings(record: RunRecord, facts: Mapping[str, SplitFacts]) -> dict[str, Any]:
     """What decides the computation, with what auto meant on the data."""
     settings = {key: value for key, value in {**_UNSAID, **record.config}.items() if key not in _NO_DIFFERENCE}
+    epochs = record.config.get("epochs")
+    if epochs is not None and record.curve and record.curve[-1]["epoch"] + 1 >= epochs:
+        settings["epochs"] = epochs  # it was ended before it stopped
     split = facts.get(record.split_hash)
     if split is not None:
         # A user's first item is no target.
@@ -144,11 +148,13 @@ def _settings(record: RunRecord, facts: Mapping[str, SplitFacts]) -> dict[str, A
 
 
 def _changed(settings: Mapping[str, Any], other: Mapping[str, Any]) -> list[str]:
-    return sorted(key for key in settings.keys() & other.keys() if settings[key] != other[key])
+    known = settings.keys() & other.keys()
+    added = {key for key in settings.keys() - other.keys() if settings[key] not in _NOTHING}
+    return sorted({key for key in known if settings[key] != other[key]} | added)
 
 
 def _differences(settings: Mapping[str, Any], other: Mapping[str, Any]) -> str:
-    """``key=value`` of a trial's settings where others, which know the key too, have another value."""
+    """``key=value`` of a trial's settings where others have another value or none."""
     return ", ".join(f"{key}={settings[key]}" for key in _changed(settings, other))
 
 

@@ -30,7 +30,7 @@ Processor seconds are those of a whole run, early stopping included.
 
 _ONE_CHANGE = """AttnSeq's default but for one change (of one setting, or of two that go together), by the code that
 stands. NDCG@10 on validation, which decides: mean over the seeds named, and the lowest and highest; `against` is the
-difference to the default's same seeds. Test for the record.
+difference to the default's same seeds, or to its mean where it has not run with them. Test for the record.
 """
 
 _OTHER_TRIALS = """Older defaults, larger changes, code that was taken out again (`experiment`); columns as before.
@@ -64,7 +64,7 @@ def _trials(group: Mapping[str, Any]) -> str:
     rows = []
     for bar in group["bars"]:
         first, *others = bar["files"]
-        names = [f"[{bar['name']}]({first[1]})", *(f"[{seed}]({file})" for seed, file in others)]
+        names = [f"[{bar['name']}]({first[1]}) {first[0]}", *(f"[{seed}]({file})" for seed, file in others)]
         span = f" ({bar['low']:.4f} to {bar['high']:.4f})" if others else ""
         against = "" if bar["against"] is None or bar["name"] == DEFAULT else f"{bar['against']:+.4f}"
         rows.append([", ".join(names), f"{bar['valid']:.4f}{span}", against, f"{bar['test']:.4f}", bar["differs"]])

@@ -260,7 +260,7 @@ function ablationChart(group, near) {
   bars.forEach((b, index) => {
     const rect = draw("rect", { x: left, y: index * bar + 4, height: bar - 8, width: Math.max(1, (b.valid / high) * (W - left - 60)) },
       draw("title", {}, `${b.name}, ${b.files.length} ${b.files.length > 1 ? "seeds" : "seed"}: validation ${four(b.valid)} (${four(b.low)} to ${four(b.high)}), test ${four(b.test)}${b.differs ? `; ${b.differs}` : ""}`));
-    rect.style.fill = colour(near && b.against === 0 ? 1 : 0);
+    rect.style.fill = colour(b.name === "the default" ? 1 : 0);
     const link = draw("a", { href: b.files[0][1] }, draw("text", { x: left - 6, y: index * bar + bar / 2 + 4, "text-anchor": "end",
       "text-decoration": "underline" }, b.name));
     svg.append(link, rect, draw("text", { x: left + (b.valid / high) * (W - left - 60) + 6, y: index * bar + bar / 2 + 4 }, four(b.valid)));
