@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import re
 import shutil
@@ -12,6 +13,7 @@ from typing import Any
 import pytest
 
 from recbole_attnseq.leaderboard.html_page import html
+from recbole_attnseq.leaderboard.records import read_record
 from recbole_attnseq.leaderboard.report import assemble, write_report
 from tests.leaderboard.fakes import fill, write_board
 
@@ -55,9 +57,10 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "results" / "runs" / "tiny" / "broken.json").write_text("{")
     ablation = folder / "results" / "ablation" / "tiny"
     ablation.mkdir(parents=True)
-    for name in ("first", "second"):
-        record = next((folder / "results" / "runs" / "tiny").glob("Pop-*.json"))
-        shutil.copy(record, ablation / f"{name}.json")
+    record = read_record(next((folder / "results" / "runs" / "tiny").glob("Pop-*.json")))
+    for name, width in (("first", 1), ("second", 2)):
+        changed = dataclasses.replace(record, config={**record.config, "width": width})
+        changed.save(folder / "scratch").rename(ablation / f"{name}.json")
     _, written = write_report(folder / "boards", folder / "results")
     return written
 
