@@ -53,7 +53,7 @@ def history_negatives(config: Any, dataset: Any) -> bool:
     if isinstance(wanted, bool):
         return wanted
     share = history_share(dataset.inter_num, dataset.user_num - 1, dataset.item_num - 1)
-    compared = not (config["exclude_history"] and share >= DENSE)
+    compared = compares_history(config["exclude_history"], share)
     getLogger().info(
         f"history_negatives: auto is {compared} (a history takes {share:.2g} of the items; False from {DENSE} on where "
         "exclude_history leaves them out of the ranking)"
@@ -64,6 +64,11 @@ def history_negatives(config: Any, dataset: Any) -> bool:
 def history_share(targets: int, users: int, items: int) -> float:
     """The part of the items that a history takes: training targets a user, repeats included, over items."""
     return targets / max(1, users) / max(1, items)
+
+
+def compares_history(excluded: bool, share: float) -> bool:
+    """What ``history_negatives: auto`` means where the ranking leaves histories out or not, and they take ``share``."""
+    return not (excluded and share >= DENSE)
 
 
 def dropout(targets: int, items: int) -> float:

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from recbole_attnseq.data_rules import DENSE, dropouts, history_share
+from recbole_attnseq.data_rules import compares_history, dropouts, history_share
 from recbole_attnseq.errors import UserError
 from recbole_attnseq.leaderboard.facts import SplitFacts
 from recbole_attnseq.leaderboard.measures import per_target
@@ -42,7 +42,7 @@ def read_trials(
     """The trials of a folder by data set and candidates; selected on validation, so that is what they are ordered by.
 
     Seeds of one trial are one bar. Each says by which settings it differs from the default, or, where the default has
-    not run, from the best of its group; of those settings that both knew.
+    not run, from the best of its group. A setting that a trial does not know is none that it differs in.
 
     Args:
         folder: holds a folder of records for each data set; a file's name says what the trial is, then its seed.
@@ -82,29 +82,28 @@ def _bars(
     default: Sequence[tuple[str, RunRecord]],
     facts: Mapping[str, SplitFacts],
 ) -> list[dict[str, Any]]:
-    bars = [
-        {**_bar(_SEED.sub("", Path(runs[0][0]).stem), runs), "key": key, "against": None, "near": False}
-        for key, runs in trials.items()
-    ]
-    bars.sort(key=_order)
-    first = json.loads(bars[0]["key"])[1]
-    base = _settings(default[0][1], facts) if default else first
-    for bar in bars:
-        key = bar.pop("key")
-        split, settings = json.loads(key)
-        bar["differs"] = _differences(settings, base)
-        if default and split == default[0][1].split_hash:
-            bar["against"] = _against([record for _, record in trials[key]], [record for _, record in default])
-            bar["near"] = _near(settings, base)
+    ordered = sorted(trials.values(), key=_mean, reverse=True)
+    base = _settings(default[0][1] if default else ordered[0][0][1], facts)
+    bars = []
+    for runs in ordered:
+        records = [record for _, record in runs]
+        comparable = bool(default) and records[0].split_hash == default[0][1].split_hash
+        settings = _settings(records[0], facts)
+        bars.append({
+            **_bar(_SEED.sub("", Path(runs[0][0]).stem), runs),
+            "differs": _differences(settings, base),
+            "against": _against(records, [record for _, record in default]) if comparable else None,
+            "near": comparable and _near(settings, base),
+        })  # fmt: skip
     if not default:
-        bars[0]["differs"] = _differences(first, {**first, **_UNSAID})  # nothing stands above it to differ from
+        bars[0]["differs"] = _differences(base, {**base, **_UNSAID})  # nothing stands above it to differ from
         return bars
-    bars.append({**_bar(DEFAULT, default), "against": 0.0, "near": True, "differs": ""})
-    return sorted(bars, key=_order)
+    bars.append({**_bar(DEFAULT, default), "differs": "", "against": 0.0, "near": True})
+    return sorted(bars, key=lambda bar: -bar["valid"])
 
 
-def _order(bar: Mapping[str, Any]) -> float:
-    return -float(bar["valid"])
+def _mean(runs: Sequence[tuple[str, RunRecord]]) -> float:
+    return statistics.mean(record.valid[METRIC] for _, record in runs)
 
 
 def _bar(name: str, runs: Sequence[tuple[str, RunRecord]]) -> dict[str, Any]:
@@ -142,8 +141,8 @@ def _settings(record: RunRecord, facts: Mapping[str, SplitFacts]) -> dict[str, A
         follows = dropouts(settings, counts[0], counts[2])
         settings |= {key: value for key, value in follows.items() if settings.get(key) == "auto"}
         if settings.get("history_negatives") == "auto":
-            left_out = record.protocol["exclude_history"] and history_share(*counts) >= DENSE
-            settings["history_negatives"] = not left_out
+            excluded = record.protocol["exclude_history"]
+            settings["history_negatives"] = compares_history(excluded, history_share(*counts))
     return settings
 
 

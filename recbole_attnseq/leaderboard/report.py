@@ -72,9 +72,9 @@ def assemble(boards: Path, results: Path) -> dict[str, Any]:
             table = make_table(path.stem, dataset, board.compare, cells, inventory, facts, runs)
             tables.append(_as_dict(table, published.get(dataset, []), results))
             for row in table.full:
-                if row.name == MODEL and dataset not in (place[0] for place in defaults):
-                    runs_of = [(path.relative_to(results).as_posix(), record) for path, record in row.runs]
-                    defaults[dataset, candidates_of(row.runs[0][1])] = runs_of
+                if row.name == MODEL:
+                    runs_of = [(file.relative_to(results).as_posix(), record) for file, record in row.runs]
+                    defaults.setdefault((dataset, candidates_of(row.runs[0][1])), runs_of)
     ablation, bad = read_trials(results / "ablation", defaults, facts)
     return {"tables": tables, "ablation": ablation, "skipped": [_relative(line, results) for line in skipped + bad]}
 

@@ -114,8 +114,9 @@ def _spent(cell: Cell, places: Places) -> float:
     """Seconds that the run took before it was interrupted: they count under its time limit."""
     file = snapshot_path(cell, places)
     found = read_snapshot(file) if cell.row.time_limit is not None and file.is_file() else None
-    mine = identity(cell.config_hash, cell.seed)
-    return float(found["seconds"]) if found and mine.items() <= found["identity"].items() else 0.0
+    if found is None or not identity(cell.config_hash, cell.seed).items() <= found["identity"].items():
+        return 0.0
+    return float(found["seconds"])
 
 
 def _attnseq(verb: str, row: Row, files: Sequence[str], places: Places) -> list[str]:

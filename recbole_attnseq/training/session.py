@@ -130,7 +130,6 @@ def train(
         model.forward = torch.compile(model.forward, dynamic=fast_batches or None)
     loader = bucketed(train_data, config["model"]) if fast_batches and config["model"] != MODEL else train_data
     if snapshot:
-        snapshot.identity["split_hash"] = str(config["split_hash"])
         snapshot.restore(session, loader)
     start, processor = time.perf_counter() - session.seconds, time.process_time() - session.processor_seconds
 

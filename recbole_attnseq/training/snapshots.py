@@ -19,6 +19,7 @@ from recbole_attnseq.errors import UserError
 from recbole_attnseq.training.baseline_batches import BucketedLoader
 from recbole_attnseq.training.checkpoints import read_checkpoint
 from recbole_attnseq.training.memory import peak_resident_mib
+from recbole_attnseq.training.processes import replacing
 from recbole_attnseq.training.provenance import commit, versions
 
 if TYPE_CHECKING:
@@ -39,7 +40,7 @@ class Snapshot:
 
     Args:
         file: where; its folder is there.
-        identity: what must be equal for a run to go on from here, by name.
+        identity: what must be equal for a run to go on from here, by name; the split's hash comes with the session.
         every: seconds between two writes, at the least; one falls at the end of an epoch.
     """
 
@@ -55,6 +56,7 @@ class Snapshot:
             session: its trainer has not begun.
             loader: what the trainer will iterate.
         """
+        self.identity["split_hash"] = str(session.config["split_hash"])  # known since the data were read
         if not self.file.is_file() or not _known(session.trainer):
             return
         for left in self.file.parent.glob(f"{self.file.name}.*.part"):
@@ -110,14 +112,11 @@ class Snapshot:
             "resumed": session.resumed,
             "commit": self._commit,
         }
-        temporary = self.file.with_name(f"{self.file.name}.{os.getpid()}.part")
         try:
-            torch.save(state, temporary)
-            os.replace(temporary, self.file)
+            with replacing(self.file) as temporary:
+                torch.save(state, temporary)
         except (OSError, RuntimeError) as error:  # PyTorch tells of a full disk by the latter
             print(f"snapshot {self.file} could not be written ({error}); the run goes on without.", flush=True)
-        finally:
-            temporary.unlink(missing_ok=True)
         self._written = time.monotonic()
 
     def remove(self) -> None:
