@@ -38,6 +38,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="with --record: trim and bucket the batches of RecBole's models where that changes nothing",
     )
     parser.add_argument(
+        "--fast_layers",
+        action="store_true",
+        help="with --record: cheaper arithmetic under RecBole's models where that computes the same",
+    )
+    parser.add_argument(
         "--compiled", action="store_true", help="with --record: run RecBole's models through torch.compile"
     )
     parser.add_argument(
@@ -86,20 +91,18 @@ def record(args: argparse.Namespace, files: list[str], settings: dict[str, Any])
         raise UserError("no data set named; add --dataset=NAME, e.g. --dataset=ml-100k.")
     config = configure(args.model or given.get("model") or MODEL, str(dataset), files, settings)
     kept = keep_freed_memory()
+    how = {"fast_batches": args.fast_batches, "fast_layers": args.fast_layers, "compiled": args.compiled}
     snapshot = None
     if args.snapshot:
         if not Path(args.snapshot).absolute().parent.is_dir():
             raise UserError(f"--snapshot {args.snapshot}: its folder does not exist; make it, or choose another.")
-        how = {"fast_batches": args.fast_batches, "compiled": args.compiled}
         snapshot = Snapshot(args.snapshot, snapshots.identity(hash_of(identity(config)), config["seed"], **how))
-    session = train(
-        config, fast_batches=args.fast_batches, compiled=args.compiled, each_epoch=print_epoch, snapshot=snapshot
-    )
+    session = train(config, **how, each_epoch=print_epoch, snapshot=snapshot)
     print_scores("valid", session.valid_result)
     print_scores("test", session.test_result)
     notes = {
-        "fast_batches": args.fast_batches,
-        "compiled": args.compiled,
+        **how,
+        "fast_layers": session.fast_layers,
         "allocator": "keeps freed memory" if kept else os.environ.get("GLIBC_TUNABLES", ""),
     }
     print(f"split hash: {config['split_hash']}")

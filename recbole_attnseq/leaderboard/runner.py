@@ -60,7 +60,7 @@ def run_cell(cell: Cell, places: Places, lock: IO[str] | None = None) -> str | N
     command = [
         *_attnseq("run", cell.row, cell.files, places),
         f"--seed={cell.seed}", f"--record={places.runs.resolve()}", f"--row={cell.row.name}", "--fast_batches",
-        f"--snapshot={snapshot_path(cell, places).resolve()}",
+        "--fast_layers", f"--snapshot={snapshot_path(cell, places).resolve()}",
     ]  # fmt: skip
     started = time.monotonic()
     reason = _run(command, log_path(cell, places), cell.row.time_limit, places, lock, _spent(cell, places))

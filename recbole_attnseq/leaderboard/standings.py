@@ -228,8 +228,7 @@ def command_of(record: RunRecord) -> str:
     words = ["attnseq", "run", f"--model={record.model}", f"--dataset={record.dataset}", f"--seed={record.seed}"]
     settings = {key: value for key, value in record.settings.items() if key not in ("model", "dataset")}
     words += flags_of(settings)
-    words += ["--fast_batches"] if record.notes.get("fast_batches") else []
-    words += ["--compiled"] if record.notes.get("compiled") else []
+    words += [f"--{how}" for how in ("fast_batches", "fast_layers", "compiled") if record.notes.get(how)]
     return shlex.join([*words, "--record=results/runs"])
 
 

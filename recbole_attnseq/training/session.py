@@ -13,6 +13,7 @@ from torch import Tensor
 from recbole_attnseq.compat import clean_argv
 from recbole_attnseq.registration import MODEL
 from recbole_attnseq.training.baseline_batches import bucketed
+from recbole_attnseq.training.baseline_layers import lighten
 from recbole_attnseq.training.checks import check_dataset, check_model, plain_errors, read_files
 from recbole_attnseq.training.evaluation import Ranking, rank_loader
 from recbole_attnseq.training.snapshots import Snapshot
@@ -33,6 +34,7 @@ class Session:
         seconds, processor_seconds: of training with its validations, earlier parts of an interrupted run included.
         earlier_peak: peak memory of those parts, MiB.
         resumed: where the run went on after an interruption: the epoch before, and the commit that ran it.
+        fast_layers: whether cheaper layers were put under the model.
     """
 
     config: Any
@@ -48,6 +50,7 @@ class Session:
     processor_seconds: float = 0.0
     earlier_peak: float = 0.0
     resumed: list[dict[str, Any]] = field(default_factory=list)
+    fast_layers: bool = False
 
     @property
     def best_epoch(self) -> int:
@@ -102,6 +105,7 @@ def train(
     config: Any,
     *,
     fast_batches: bool = False,
+    fast_layers: bool = False,
     compiled: bool = False,
     each_epoch: Callable[[dict[str, float]], None] | None = None,
     snapshot: Snapshot | None = None,
@@ -111,6 +115,7 @@ def train(
     Args:
         config: from :func:`configure`.
         fast_batches: bucket and trim the batches of RecBole's models where that is proven to change nothing.
+        fast_layers: put cheaper arithmetic under RecBole's models where that is proven to compute the same.
         compiled: run the forward pass of RecBole's models through ``torch.compile``: the same function, faster on
             a CPU from the second batch on.
         each_epoch: called with each point of the curve.
@@ -126,6 +131,8 @@ def train(
         trainer = make_trainer(config, train_data)
     model = trainer.model
     session = Session(config, trainer, train_data, valid_data, test_data)
+    if fast_layers and config["model"] != MODEL:
+        session.fast_layers = lighten(model, config["model"])
     if compiled and config["model"] != MODEL:
         model.forward = torch.compile(model.forward, dynamic=fast_batches or None)
     loader = bucketed(train_data, config["model"]) if fast_batches and config["model"] != MODEL else train_data

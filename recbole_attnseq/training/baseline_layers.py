@@ -1,0 +1,158 @@
+"""Cheaper arithmetic for RecBole's own models: the same function, the same gradients, the same parameters.
+
+RecBole's transformers spell GELU out in six passes over memory, draw a double for each element that dropout looks at,
+and compute the last layer for every position though only the last one is read; BERT4Rec scores all items for places
+that hold no mask; Caser's convolutions are of a shape that CPUs have no kernel for. Each replacement here is proven
+equal (tests/training/test_baseline_layers.py, dropout off), so a baseline's figures stay RecBole's while its hours
+shrink. Dropout's masks have the same distribution but are other draws, so a run with these layers and one without agree
+as two seeds do.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from types import MethodType
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from recbole_attnseq.nn.dropout import Dropout
+from recbole_attnseq.training.caser_windows import caser_forward
+
+# Models of whose encoder's output only each history's last state is read.
+LAST_STATE_ONLY = frozenset({"SASRec", "SASRecF"})
+
+
+def lighten(model: nn.Module, name: str) -> bool:
+    """Put cheaper arithmetic under a RecBole model, in place; parameters and their names stay.
+
+    Args:
+        model: fresh from ``get_model``.
+        name: of the model, as RecBole knows it.
+
+    Returns:
+        Whether anything was replaced.
+    """
+    from recbole.model.layers import FeedForward, MultiHeadAttention
+
+    changed = False
+    for module in list(model.modules()):
+        if isinstance(module, FeedForward) and module.intermediate_act_fn == module.gelu:
+            module.intermediate_act_fn = F.gelu
+            changed = True
+        if isinstance(module, MultiHeadAttention):
+            _replace(module, _attend)
+            changed = True
+        changed |= _cheap_dropout(module)
+    if name in LAST_STATE_ONLY:
+        _replace(model.trm_encoder, _encode_last)
+    if name == "BERT4Rec" and model.loss_type == "CE":
+        _replace(model, _masked_items_loss, "calculate_loss")
+        changed = True
+    if name == "Caser":
+        _replace(model, caser_forward)
+        changed = True
+    return changed
+
+
+def _replace(module: Any, method: Callable[..., Any], name: str = "forward") -> None:
+    setattr(module, name, MethodType(method, module))
+
+
+def _cheap_dropout(module: nn.Module) -> bool:
+    """Exchange dropouts whose probability is a multiple of 1/256, so that the distribution is exactly the same."""
+    found = [
+        (name, child.p)
+        for name, child in module.named_children()
+        if type(child) is nn.Dropout and 0 < child.p < 1 and (256 * child.p).is_integer()
+    ]
+    for name, probability in found:
+        setattr(module, name, Dropout(probability))
+    return bool(found)
+
+
+def _attend(self: Any, states: Tensor, mask: Tensor) -> Tensor:
+    """RecBole's ``MultiHeadAttention`` with one product for queries, keys and values.
+
+    Args:
+        self: the module.
+        states: (B, L, D).
+        mask: broadcastable to (B, H, L, L), added to the logits.
+
+    Returns:
+        (B, L, D).
+    """
+    heads, size = self.num_attention_heads, self.attention_head_size
+    parts = (self.query, self.key, self.value)
+    weight, bias = torch.cat([part.weight for part in parts]), torch.cat([part.bias for part in parts])
+    batch, length, _ = states.shape
+    query, key, value = F.linear(states, weight, bias).view(batch, length, 3, heads, size).permute(2, 0, 3, 1, 4)
+    logits = (query / math.sqrt(size)) @ key.transpose(2, 3)
+    weights = self.attn_dropout(logits.add_(mask).softmax(-1))
+    mixed = (weights @ value).transpose(1, 2).reshape(batch, length, heads * size)
+    hidden: Tensor = self.LayerNorm(self.out_dropout(self.dense(mixed)) + states)
+    return hidden
+
+
+def _attend_last(attention: Any, last: Tensor, states: Tensor, mask: Tensor) -> Tensor:
+    """The same for one query a history, so that neither keys nor values need be made of every state.
+
+    A query's product with all keys is its product with the states, after the keys' weights are folded into it; the
+    keys' bias adds the same to all logits of a query, which softmax does not see.
+
+    Args:
+        attention: RecBole's module.
+        last: (B, D) the querying states.
+        states: (B, L, D).
+        mask: (B, 1, L), added to the logits.
+
+    Returns:
+        (B, D).
+    """
+    heads, size = attention.num_attention_heads, attention.attention_head_size
+    query = attention.query(last).view(-1, heads, size) / math.sqrt(size)
+    folded = torch.einsum("bhs,hsd->bhd", query, attention.key.weight.view(heads, size, -1))
+    weights = attention.attn_dropout((folded @ states.transpose(1, 2) + mask).softmax(-1))  # (B, H, L)
+    mixed = torch.einsum("bhd,hsd->bhs", weights @ states, attention.value.weight.view(heads, size, -1))
+    # Behind dropout the weights do not sum to 1.
+    mixed = mixed + weights.sum(-1, keepdim=True) * attention.value.bias.view(heads, size)
+    hidden: Tensor = attention.LayerNorm(attention.out_dropout(attention.dense(mixed.flatten(1))) + last)
+    return hidden
+
+
+def _encode_last(self: Any, states: Tensor, mask: Tensor, output_all_encoded_layers: bool = True) -> list[Tensor]:
+    """RecBole's ``TransformerEncoder`` where nobody reads more than each history's last state.
+
+    Args:
+        self: the module.
+        states: (B, L, D), histories at the front, padding behind.
+        mask: (B, 1, L, L), causal: 0 where a position may look.
+        output_all_encoded_layers: RecBole's; the models named above take the last layer in any case.
+
+    Returns:
+        One tensor (B, L, D) that holds the last state at each position.
+    """
+    *layers, top = self.layer
+    for layer in layers:
+        states = layer(states, mask)
+    row = torch.arange(len(states), device=states.device)
+    position = (mask[:, 0, -1] == 0).sum(-1) - 1
+    last = _attend_last(top.multi_head_attention, states[row, position], states, mask[row, :, position])
+    return [top.feed_forward(last).unsqueeze(1).expand_as(states)]
+
+
+def _masked_items_loss(self: Any, interaction: Any) -> Tensor:
+    """RecBole's ``BERT4Rec.calculate_loss`` (CE), which gives every history as many masks as the longest may have.
+
+    What it multiplies by zero is left out. As there, a mask at position 0 cannot be told from none, and a batch without
+    any other has no loss (NaN).
+    """
+    states = self.forward(interaction[self.MASK_ITEM_SEQ])  # (B, L, D)
+    index = interaction[self.MASK_INDEX]  # (B, masks)
+    row, mask = (index > 0).nonzero(as_tuple=True)
+    items = self.item_embedding.weight[: self.n_items]
+    logits = states[row, index[row, mask]] @ items.T + self.output_bias
+    return F.cross_entropy(logits, interaction[self.POS_ITEMS][row, mask])
