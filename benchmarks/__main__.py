@@ -18,6 +18,7 @@ from benchmarks import (
     data_memory,
     epoch_time,
     growth,
+    layers,
     peak_share,
     peers,
     plot,
@@ -38,6 +39,7 @@ SECTIONS: dict[str, tuple[str, Any]] = {
     "growth": ("(f) Growth with length and catalogue (sampled softmax)", growth),
     "baselines": ("(g) RecBole's own models in trimmed batches", baselines),
     "precision": ("(h) bfloat16 beside float32 in real training", precision),
+    "layers": ("(i) RecBole's own models with cheaper layers", layers),
 }
 FOLDER = Path(__file__).parent / "records"
 

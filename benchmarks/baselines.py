@@ -41,7 +41,7 @@ class Spaced:
         return (trim(self.loader.collate_fn(rows.numpy()), self.loader._dataset) for rows in self.chosen)
 
 
-def _settings(model: str, dataset: str) -> dict[str, Any]:
+def settings_for(model: str, dataset: str) -> dict[str, Any]:
     extra: dict[str, Any] = {"MAX_ITEM_LIST_LENGTH": 50, "train_batch_size": 2048}
     if model != "FPMC":
         extra["train_neg_sample_args"] = None
@@ -56,7 +56,7 @@ def _case(model: str, dataset: str, repeats: int) -> dict[str, Any]:
     if dataset != "ml-100k" and not (CORPORA / dataset).is_dir():
         return {"skipped": f"no folder {dataset} beside the project"}
     with scratch():
-        trainer, train, *_ = build(model, dataset, **_settings(model, dataset))
+        trainer, train, *_ = build(model, dataset, **settings_for(model, dataset))
         steps = STEPS if model in SLOW else USUAL_STEPS
         some = Spaced(BucketedLoader(train), TRIMMED_STEPS)
         epoch = len(train)
@@ -89,7 +89,15 @@ def table(result: dict[str, Any]) -> str:
         f"cost the same ({' and '.join(SLOW)}: {STEPS}), and from {TRIMMED_STEPS} trimmed ones, spaced evenly over the "
         "order by length.",
         "",
-        "| data set and model | as it is, s an epoch | trimmed, s an epoch | gain |",
+        *gains(result, "trimmed"),
+    ]
+    return "\n".join(lines)
+
+
+def gains(result: dict[str, Any], better: str) -> list[str]:
+    """Rows of a table: seconds an epoch as RecBole has it and ``better``, and the ratio."""
+    lines = [
+        f"| data set and model | as it is, s an epoch | {better}, s an epoch | gain |",
         "|---|---|---|---|",
     ]
     for case, entry in result.items():
@@ -97,7 +105,7 @@ def table(result: dict[str, Any]) -> str:
             lines.append(f"| {case} | skipped: {entry['skipped']} |||")
             continue
         lines.append(
-            f"| {case} | {entry['as it is']['median']:.1f} | {entry['trimmed']['median']:.1f} | "
+            f"| {case} | {entry['as it is']['median']:.1f} | {entry[better]['median']:.1f} | "
             f"{times(entry['gain'], 1)} |"
         )
-    return "\n".join(lines)
+    return lines

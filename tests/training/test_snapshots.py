@@ -27,7 +27,7 @@ CASES: dict[str, tuple[str, dict[str, Any], bool]] = {
         False,
     ),
     "SASRec": ("SASRec", {"train_neg_sample_args": None}, False),
-    "SASRec, bucketed": ("SASRec", {"train_neg_sample_args": None, "train_batch_size": 16}, True),
+    "SASRec, faster": ("SASRec", {"train_neg_sample_args": None, "train_batch_size": 16}, True),
     "GRU4Rec": ("GRU4Rec", {"train_neg_sample_args": None, "train_batch_size": 16}, True),
     "BERT4Rec": ("BERT4Rec", {"train_neg_sample_args": None}, False),
     "SASRecF": ("SASRecF", {"train_neg_sample_args": None, "selected_features": ["class"]}, False),
@@ -53,7 +53,8 @@ def run(name: str, quiet: dict[str, Any], stop: int | None = None, patience: int
             raise Interrupted
 
     snapshot = Snapshot(FILE, {**IDENTITY, **identity}, every=0.0)
-    return train(configure(model, "tiny", settings=values), fast_batches=fast, each_epoch=each, snapshot=snapshot)
+    config = configure(model, "tiny", settings=values)
+    return train(config, fast_batches=fast, fast_layers=fast, each_epoch=each, snapshot=snapshot)
 
 
 def points(session: Session) -> list[tuple[float, ...]]:
