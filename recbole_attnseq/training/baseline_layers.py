@@ -26,7 +26,7 @@ from recbole_attnseq.training.caser_windows import caser_forward
 LAST_STATE_ONLY = frozenset({"SASRec", "SASRecF"})
 
 
-def lighten(model: nn.Module, name: str) -> bool:
+def lighten(model: Any, name: str) -> bool:
     """Put cheaper arithmetic under a RecBole model, in place; parameters and their names stay.
 
     Args:
