@@ -7,8 +7,8 @@ from typing import Any
 
 import torch
 
-from benchmarks.baselines import FEATURE, TRIMMED_STEPS, Spaced, gains, settings_for
-from benchmarks.common import CORPORA, First, build, in_turn, ratios, scratch, seconds, spread
+from benchmarks.baselines import FEATURE, TRIMMED_STEPS, Spaced, gained, gains, settings_for
+from benchmarks.common import CORPORA, First, build, in_turn, scratch, seconds
 from benchmarks.progress import Progress
 from recbole_attnseq.training.baseline_batches import PADDING_FREE, BucketedLoader
 from recbole_attnseq.training.baseline_layers import lighten
@@ -35,10 +35,7 @@ def _case(model: str, dataset: str, repeats: int) -> dict[str, Any]:
             },
             repeats,
         )
-    return {
-        **{name: spread(values) for name, values in measured.items()},
-        "gain": ratios(measured["as it is"], measured["cheaper layers"]),
-    }
+    return gained(measured, "cheaper layers")
 
 
 def run(progress: Progress, repeats: int = 3) -> dict[str, Any]:
