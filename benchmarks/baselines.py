@@ -42,6 +42,7 @@ class Spaced:
 
 
 def settings_for(model: str, dataset: str) -> dict[str, Any]:
+    """What a leaderboard asks of a model: full cross-entropy where it can, features where it takes them."""
     extra: dict[str, Any] = {"MAX_ITEM_LIST_LENGTH": 50, "train_batch_size": 2048}
     if model != "FPMC":
         extra["train_neg_sample_args"] = None
