@@ -87,6 +87,7 @@ def side_by_side(first: RunRecord, second: RunRecord, metrics: list[str]) -> str
     for key, text in (("epochs", "epochs"), ("processor", "processor s"), ("epoch", "s an epoch"),
                       ("memory", "peak MiB"), ("parameters", "parameters")):  # fmt: skip
         lines.append(f"{text:<14}" + "".join(f"{side[key]:>9g}" for side in costs))
+    lines.append(f"{'processor':<14}" + " / ".join(side["processors"] for side in costs))
     better = sum(x < y for x, y in zip(own, other, strict=True))
     worse = sum(x > y for x, y in zip(own, other, strict=True))
     lines.append(f"\nA ranks the target higher for {better:,} users, B for {worse:,}.")

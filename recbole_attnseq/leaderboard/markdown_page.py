@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from recbole_attnseq.leaderboard.ablation import DEFAULT
-from recbole_attnseq.leaderboard.rivals import MARK, summary
+from recbole_attnseq.leaderboard.rivals import FOREIGN, MARK, summary
 
 _INTRO = f"""# Leaderboard
 
@@ -18,14 +18,14 @@ early stopping on validation NDCG@10. Metrics follow from the rank of every test
 number comes first. `±` is the standard deviation over seeds. `against` is the difference to the best other row, seeds
 averaged user by user, with its 95% bootstrap interval; p is of a paired randomisation test over users, corrected by
 Holm's method for all rows of the table. {MARK} marks a difference that is not significant (p at least 0.05).
-Seconds are of the processor, summed over cores.
+Seconds are of the processor, summed over cores; those of different kinds of processors do not compare.
 """
 
 _RIVALS = f"""## AttnSeq against the best of the others
 
 AttnSeq by default, then the row of its that validation prefers, in brackets. Of the models listed, those that have run.
 {MARK}: the interval is the users', p is corrected for this table's rows.
-Processor seconds are those of a whole run, early stopping included.
+Processor seconds are those of a whole run, early stopping included; {FOREIGN}: not all on one kind of processor.
 """
 
 _ONE_CHANGE = """AttnSeq's default but for one change (of one setting, or of two that go together), by the code that
@@ -127,7 +127,7 @@ def protocol_text(protocol: Mapping[str, Any]) -> str:
 
 def _main(rows: Sequence[Mapping[str, Any]], first: str) -> str:
     head = ["model", "seeds", *(shown(m) for m in ("ndcg@10", "recall@10", "mrr@10")), f"against ({shown(first)})",
-            "p", "epochs", "s an epoch", "s in all", "peak MiB", "parameters"]  # fmt: skip
+            "p", "epochs", "s an epoch", "s in all", "processor", "peak MiB", "parameters"]  # fmt: skip
     lines = []
     for row in rows:
         against, p = "only row", ""
@@ -140,8 +140,8 @@ def _main(rows: Sequence[Mapping[str, Any]], first: str) -> str:
         seeds = f"{len(row['runs'])}" + (f" of {len(row['runs']) + len(row['empty'])}" if row["empty"] else "")
         lines.append([
             row["name"], seeds, *(cell(row["metrics"][m]) for m in ("ndcg@10", "recall@10", "mrr@10")), against, p,
-            f"{cost['epochs']:.0f}", f"{cost['epoch']:.2f}", f"{cost['processor']:.0f}", f"{cost['memory']:,}",
-            f"{cost['parameters']:,}",
+            f"{cost['epochs']:.0f}", f"{cost['epoch']:.2f}", f"{cost['processor']:.0f}", cost["processors"],
+            f"{cost['memory']:,}", f"{cost['parameters']:,}",
         ])  # fmt: skip
     return _grid(head, lines)
 

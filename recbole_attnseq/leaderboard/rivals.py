@@ -7,10 +7,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from recbole_attnseq.leaderboard.significance import LEVEL, compare, holm
-from recbole_attnseq.leaderboard.standings import Table, TableRow, cost
+from recbole_attnseq.leaderboard.standings import Table, TableRow, cost, processors
 from recbole_attnseq.registration import MODEL
 
 MARK = "≈"  # the difference is not significant
+FOREIGN = "†"  # seconds of more than one kind of processor
 MARKS = ("<!-- rivals: generated -->", "<!-- rivals: end -->")
 
 
@@ -41,6 +42,7 @@ def _meeting(table: Table, ours: TableRow, rival: TableRow, metric: str) -> dict
         "low": round(found.low, 6),
         "high": round(found.high, 6),
         "p": round(found.p, 6),
+        "processors": processors([record for row in (ours, rival) for _, record in row.runs]),
         "run": sum(bool(row.runs) for row in others),
         "listed": len(others),
     }
@@ -72,11 +74,12 @@ def summary(report: Mapping[str, Any]) -> str:
     for (board, found), p in zip(meetings, corrected, strict=True):
         ours, rival = found["ours"], found["rival"]
         row = "" if ours["name"] == MODEL else f"{ours['name'].removeprefix(MODEL).strip()} "
+        foreign = f" {FOREIGN}" if "," in found["processors"] else ""
         interval = f"[{found['low']:+.4f}, {found['high']:+.4f}]" + ("" if p < LEVEL else f" {MARK}")
         lines.append(
             f"| {board} | {row}{ours['score']:.4f} ({ours['seeds']}) | "
             f"{rival['name']} {rival['score']:.4f} ({rival['seeds']}) | {found['run']} of {found['listed']} | "
             f"{found['difference']:+.4f} {interval} | {p:.4f} | "
-            f"{ours['processor']:,.0f} against {rival['processor']:,.0f} |"
+            f"{ours['processor']:,.0f} against {rival['processor']:,.0f}{foreign} |"
         )
     return "\n".join(lines)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 import statistics
 from collections import Counter
@@ -20,6 +21,8 @@ from recbole_attnseq.leaderboard.significance import LEVEL, Comparison, compare,
 
 METRICS = tuple(f"{name.lower()}@{k}" for name in ACCURACY for k in CUTOFFS)
 BEYOND_METRICS = tuple(f"{name.lower()}@{k}" for name in BEYOND for k in CUTOFFS)
+# Of makers, in the names of their processors.
+_DECORATION = re.compile(r"\(R\)|\(TM\)|\bCPU\b|\bProcessor\b|@.*")
 
 
 @dataclass
@@ -197,8 +200,8 @@ def aligned(record: RunRecord, users: Sequence[str]) -> list[int]:
     return [next(turn[user]) for user in users]
 
 
-def cost(records: Sequence[RunRecord]) -> dict[str, float]:
-    """Means over seeds of what the runs took: epochs, seconds, processor seconds, MiB, parameters."""
+def cost(records: Sequence[RunRecord]) -> dict[str, Any]:
+    """Means over seeds of what the runs took (epochs, seconds, processor seconds, MiB, parameters), and on what."""
     epochs = [max(1, len(record.curve)) for record in records]
     return {
         "epochs": round(statistics.mean(epochs), 1),
@@ -207,7 +210,14 @@ def cost(records: Sequence[RunRecord]) -> dict[str, float]:
         "epoch": round(statistics.mean(r.processor_seconds / n for r, n in zip(records, epochs, strict=True)), 3),
         "memory": round(statistics.mean(r.peak_memory for r in records)),
         "parameters": round(statistics.mean(r.parameters for r in records)),
+        "processors": processors(records),
     }
+
+
+def processors(records: Sequence[RunRecord]) -> str:
+    """The kinds of processors that ran, without what their makers add: seconds of two kinds do not compare."""
+    names = (str(record.hardware.get("processor") or "unknown") for record in records)
+    return ", ".join(sorted({" ".join(_DECORATION.sub(" ", name).split()) for name in names}))
 
 
 def run_as_dict(path: Path, record: RunRecord, root: Path) -> dict[str, Any]:

@@ -91,7 +91,7 @@ def _steps(length: int, batch: int, channels: int) -> Iterator[tuple[int, int, i
 
 
 def caser_forward(self: Any, user: Tensor, item_seq: Tensor) -> Tensor:
-    """Stands in for RecBole's ``Caser.forward``.
+    """Stands in for RecBole's ``Caser.forward``, which needs filters of both kinds.
 
     Args:
         self: the model.
@@ -102,18 +102,15 @@ def caser_forward(self: Any, user: Tensor, item_seq: Tensor) -> Tensor:
         (B, D).
     """
     items = self.item_embedding(item_seq)  # (B, L, D)
-    features = []
-    if self.n_v:
-        features.append(self.conv_v(items.unsqueeze(1)).view(-1, self.fc1_dim_v))
-    if self.n_h:
-        length = items.shape[1]
-        # (L widths, C, L offsets, D), zeros behind a width's last offset.
-        filters = torch.stack(
-            [F.pad(conv.weight[:, 0], (0, 0, 0, length - width)) for width, conv in enumerate(self.conv_h, 1)]
-        )
-        weight = filters.permute(2, 3, 0, 1).flatten(2).contiguous()
-        bias = torch.cat([conv.bias for conv in self.conv_h])
-        features.append(_LargestOfWindows.apply(items, weight, bias))  # type: ignore[no-untyped-call]
-    hidden = self.ac_fc(self.fc1(self.dropout(torch.cat(features, 1))))
+    length = items.shape[1]
+    # (L widths, C, L offsets, D), zeros behind a width's last offset.
+    filters = torch.stack(
+        [F.pad(conv.weight[:, 0], (0, 0, 0, length - width)) for width, conv in enumerate(self.conv_h, 1)]
+    )
+    weight = filters.permute(2, 3, 0, 1).flatten(2).contiguous()
+    bias = torch.cat([conv.bias for conv in self.conv_h])
+    windows = _LargestOfWindows.apply(items, weight, bias)  # type: ignore[no-untyped-call]
+    features = torch.cat([self.conv_v(items.unsqueeze(1)).view(-1, self.fc1_dim_v), windows], 1)
+    hidden = self.ac_fc(self.fc1(self.dropout(features)))
     state: Tensor = self.ac_fc(self.fc2(torch.cat([hidden, self.user_embedding(user).squeeze(1)], 1)))
     return state

@@ -35,6 +35,7 @@ def test_prints_both_and_their_difference(
     assert line.split()[1:4] == [f"{a:.4f}", f"{b:.4f}", f"{a - b:+.4f}"]
     assert "not significant" not in line
     assert "A: AttnSeq, seed 2020" in out
+    assert "processor     a processor / a processor" in out
     better = sum(x < y for x, y in zip(pair[0].ranks, pair[1].ranks, strict=True))
     assert f"A ranks the target higher for {better} users" in out
 

@@ -145,7 +145,7 @@ def test_columns_and_cut_offs(opened: Any) -> None:
     _choose(opened, "columns", "cost")
     heads = [th.text for th in _all(opened, 'section[data-dataset="tiny"] > .scroll thead th')]
     assert [head.split(" ▲")[0] for head in heads] == [
-        "Model", "Seeds", "Epochs", "s an epoch", "s in all", "peak MiB", "parameters", "Records",
+        "Model", "Seeds", "Epochs", "s an epoch", "s in all", "processor", "peak MiB", "parameters", "Records",
     ]  # fmt: skip
     _choose(opened, "columns", "items")
     assert "Gini index@5" in [th.text for th in _all(opened, 'section[data-dataset="tiny"] > .scroll thead th')]

@@ -15,8 +15,9 @@ from recbole_attnseq.leaderboard.cells import cells_of
 from recbole_attnseq.leaderboard.measures import per_target
 from recbole_attnseq.leaderboard.records import read_record
 from recbole_attnseq.leaderboard.report import assemble
-from recbole_attnseq.leaderboard.rivals import MARKS, summary
+from recbole_attnseq.leaderboard.rivals import FOREIGN, MARKS, summary
 from recbole_attnseq.leaderboard.significance import compare
+from recbole_attnseq.leaderboard.standings import processors
 from recbole_attnseq.leaderboard.tables import insert
 from tests.leaderboard.fakes import fill, write_board
 
@@ -72,6 +73,22 @@ def test_the_defaults_meet_the_best_of_the_other_models(workdir: Path) -> None:
     assert got == pytest.approx([expected.difference, expected.low, expected.high, expected.p], abs=1e-6)
 
 
+@pytest.mark.parametrize("seed", [1, 2020])
+def test_seconds_of_two_kinds_of_processors_are_marked(workdir: Path, seed: int) -> None:
+    """Whichever side ran elsewhere; makers' decorations of a name make no difference."""
+    board = write_board(workdir / "boards", {"AttnSeq": {"seeds": [1, 2]}, "Pop": None})
+    fill(board, workdir / "results", {"AttnSeq": 0.2, "Pop": 0.02})
+    assert FOREIGN not in summary(assemble(workdir / "boards", RESULTS))
+    (cell,) = [cell for cell in cells_of(read_board(board), Path("none")) if cell.seed == seed]
+    record = read_record(cell.record_path(RESULTS / "runs"))
+    for name, marked in (("A(R) processor @ 2.00GHz", True), ("a  processor", False)):
+        dataclasses.replace(record, hardware={**record.hardware, "processor": name}).save(RESULTS / "runs")
+        assert (FOREIGN in summary(assemble(workdir / "boards", RESULTS))) == marked
+    makers = ["Intel(R) Xeon(R) Processor", "AMD EPYC", "Intel(R) Xeon(R) CPU @ 2.20GHz"]
+    runs = [dataclasses.replace(record, hardware={"processor": name}) for name in makers]
+    assert processors([*runs, dataclasses.replace(record, hardware={})]) == "AMD EPYC, Intel Xeon, unknown"
+
+
 def test_the_row_that_validation_prefers_is_the_second_and_says_so(workdir: Path) -> None:
     """Validation's choice stands, though it be the worse one on test."""
     board = write_board(workdir / "boards", MODELS)
@@ -108,7 +125,7 @@ def test_nobody_is_compared_with_nothing(workdir: Path, quality: dict[str, float
 def test_p_values_are_corrected_and_what_is_not_significant_is_marked(workdir: Path) -> None:
     sides = {"ours": {"name": "AttnSeq", "score": 0.2, "seeds": 3, "processor": 1200.4}}
     sides["rival"] = {"name": "BPR", "score": 0.1, "seeds": 1, "processor": 7.0}
-    found = {**sides, "difference": 0.1, "low": 0.05, "high": 0.15, "run": 1, "listed": 9}
+    found = {**sides, "difference": 0.1, "low": 0.05, "high": 0.15, "run": 1, "listed": 9, "processors": "one"}
     report: dict[str, Any] = {
         "tables": [{"board": name, "rivals": [{**found, "p": p}]} for name, p in (("first", 0.02), ("second", 0.04))]
     }

@@ -63,6 +63,37 @@ def test_a_checkpoint_fits_both(pair: tuple[Any, Any, Any, Any]) -> None:
     other.load_state_dict(model.state_dict())
 
 
+def test_caser_that_compares_two_items(tiny: str, quiet: dict[str, Any]) -> None:
+    sampled = {"loss_type": "BPR", "train_neg_sample_args": {"distribution": "uniform", "sample_num": 1}}
+    _, train_data, model = _parts("Caser", tiny, quiet, **sampled)
+    other = copy.deepcopy(model)
+    assert lighten(other, "Caser")
+    batch = next(iter(train_data))
+    loss, gradients = _loss_and_gradients(model, batch)
+    light, others = _loss_and_gradients(other, batch)
+    assert light == pytest.approx(loss, rel=1e-5)
+    assert set(others) == set(gradients)
+    for name, gradient in gradients.items():
+        torch.testing.assert_close(others[name], gradient, rtol=1e-3, atol=1e-6, msg=name)
+
+
+def test_autocast_costs_no_more_than_under_recboles_layers(pair: tuple[Any, Any, Any, Any]) -> None:
+    """RecBole's ``enable_amp``: bfloat16's rounding differs with the order of operations, its size does not."""
+    batch, model, other, _ = pair
+
+    def loss(network: Any, reduced: bool) -> float:
+        torch.manual_seed(5)
+        with torch.autocast("cpu", torch.bfloat16, enabled=reduced):
+            found = network.calculate_loss(batch)
+        found.backward()
+        assert all(p.grad is None or bool(p.grad.isfinite().all()) for p in network.parameters())
+        return float(found)
+
+    exact = loss(model, False)
+    assert loss(model, True) == pytest.approx(exact, rel=0.02)
+    assert loss(other, True) == pytest.approx(exact, rel=0.02)
+
+
 @pytest.mark.parametrize("name", sorted(LAST_STATE_ONLY))
 def test_the_last_layer_is_made_for_last_states_alone(tiny: str, quiet: dict[str, Any], name: str) -> None:
     """Else the models named here gain nothing by being named."""

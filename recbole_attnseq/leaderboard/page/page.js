@@ -49,7 +49,7 @@ function columnsOf(table) {
   if (state.columns === "items") return ["itemcoverage", "giniindex", "averagepopularity", "tailpercentage"].map(metric);
   if (state.columns === "cost") {
     return [cost("epochs", "Epochs", grouped), cost("epoch", "s an epoch", (v) => v.toFixed(2)),
-      cost("processor", "s in all", grouped), cost("memory", "peak MiB", grouped), cost("parameters", "parameters", grouped)];
+      cost("processor", "s in all", grouped), cost("processors", "processor", (name) => name), cost("memory", "peak MiB", grouped), cost("parameters", "parameters", grouped)];
   }
   const tested = table.compared.find((name) => name === at("ndcg")) || table.compared[0];
   const versus = (row) => row.versus[tested];
@@ -89,13 +89,13 @@ function mainTable(table) {
     const sign = here ? (order.down ? " ▼" : " ▲") : "";
     return make("th", { scope: "col", "aria-sort": here ? (order.down ? "descending" : "ascending") : "none" },
       make("button", { type: "button", "data-key": column.key, onclick: () => {
-        const down = here ? !order.down : !(SMALLER.has(column.key) || column.key === "name");
+        const down = here ? !order.down : !(SMALLER.has(column.key) || ["name", "processors"].includes(column.key));
         state.sort[key] = { key: column.key, down };
         render();
         document.querySelector(`section[data-title="${CSS.escape(key)}"] button[data-key="${column.key}"]`).focus();
       } }, column.label + sign));
   });
-  const best = new Map(columns.slice(2).filter((c) => !["versus", "p"].includes(c.key)).map((column) => {
+  const best = new Map(columns.slice(2).filter((c) => !["versus", "p", "processors"].includes(c.key)).map((column) => {
     const values = full.map(column.value).filter((value) => value !== null);
     return [column.key, SMALLER.has(column.key) ? Math.min(...values) : Math.max(...values)];
   }));
