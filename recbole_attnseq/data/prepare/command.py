@@ -13,7 +13,7 @@ from recbole_attnseq.data.prepare.catalogue import SOURCES
 from recbole_attnseq.data.prepare.collect import Options
 from recbole_attnseq.data.prepare.download import fetch
 from recbole_attnseq.data.prepare.generic import NAME as GENERIC
-from recbole_attnseq.data.prepare.generic import prepare_files
+from recbole_attnseq.data.prepare.generic import SEQUENCES, prepare_files
 from recbole_attnseq.data.prepare.pipeline import Prepared, prepare
 from recbole_attnseq.data.prepare.report import table
 from recbole_attnseq.data.prepare.source import Interactions, Side, Source, Table
@@ -53,7 +53,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     generic.add_argument("--field", action="append", metavar="NAME:TYPE[=COLUMN]", help="a further field of .inter")
     generic.add_argument("--files", metavar="PATTERN", action="append", help="members of an archive to read")
-    generic.add_argument("--format", help="delimited, jsonl, parquet or xlsx (default: from the name)")
+    generic.add_argument(
+        "--format",
+        help=f"delimited, jsonl, parquet or xlsx (default: from the name), {SEQUENCES}: lines of a user and items",
+    )
     generic.add_argument("--separator", help="between columns (default: from the name)")
     generic.add_argument("--columns", metavar="A,B,C", help="names, where the file has no header line")
     generic.add_argument("--no-quotes", action="store_true", help="a double quote is a character like any other")
@@ -157,6 +160,8 @@ def _encoded(source: Source, encoding: str | None) -> Source:
 def _generic(args: argparse.Namespace, out: Path, options: Options, progress: bool) -> Prepared:
     if args.download:
         raise UserError(f"--download: '{GENERIC}' has no address; give the file with --raw.")
+    if args.format == SEQUENCES:  # has no columns to be named
+        args.user, args.item = args.user or "user", args.item or "item"
     for name in ("raw", "user", "item"):
         if getattr(args, name) is None:
             raise UserError(f"--{name} is missing: `attnseq prepare {GENERIC} --raw FILE --user COLUMN --item COLUMN`.")

@@ -33,7 +33,8 @@ _FORMATS = {
     ".xlsx": ("xlsx", ","),
 }
 _FRAME_ROWS = 1 << 18
-_CHOICES = ("delimited", "jsonl", "parquet", "xlsx")
+SEQUENCES = "sequences"
+_CHOICES = ("delimited", "jsonl", "parquet", "xlsx", SEQUENCES)
 
 
 def describe(
@@ -121,8 +122,9 @@ def prepare_files(
 
     Args:
         files: patterns of the members to read; all of them where empty.
-        format: ``delimited``, ``jsonl``, ``parquet`` or ``xlsx``; from the name where ``None``.
-        separator: between columns; from the name where ``None``.
+        format: ``delimited``, ``jsonl``, ``parquet``, ``xlsx``, from the name where ``None``; or ``sequences``, lines
+            of a user and their items in order, whose columns are ``user`` and ``item``.
+        separator: between columns; from the name where ``None``, of sequences any white space.
         columns: names where the file has no header line.
         quoted: whether ``"`` encloses values.
         encoding: of text files.
@@ -137,6 +139,8 @@ def prepare_files(
     guess, mark = _guess(members[0])
     if format is not None and format not in _CHOICES:
         raise unknown_name("format", format, _CHOICES)
+    if format == SEQUENCES:
+        mark = " "
     table = Table(
         files=files or ("*",),
         format=format or guess,
@@ -174,9 +178,11 @@ def _guess(member: Member) -> tuple[str, str]:
 
 def _check_header(table: Table, member: Member, form: Interactions) -> None:
     """Names a column that a text table lacks before the long read, with those it has."""
-    if table.format != "delimited":
+    if table.format not in ("delimited", SEQUENCES):
         return
     names = table.columns
+    if table.format == SEQUENCES:
+        names = ("user", "item")
     if names is None:
         with member.open() as stream:
             replace = table.separator if len(table.separator) > 1 else ""

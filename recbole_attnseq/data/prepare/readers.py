@@ -56,6 +56,9 @@ def read(table: Table, member: Member, columns: set[str], report: Report, tick: 
             text = TextStream(stream, member.label, table.encoding, separator)
             if table.format == "jsonl":
                 yield from _strings(_json_rows(text, member.label, report), columns, report)
+            elif table.format == "sequences":
+                rows = _sequence_rows(text, None if table.separator == " " else table.separator, member.label, report)
+                yield from _strings(rows, columns, report)
             elif table.format == "lines":
                 yield from _strings(({"line": line} for line in text if line), columns, report)
             else:
@@ -135,6 +138,17 @@ def _json_rows(text: TextStream, label: str, report: Report) -> Iterator[dict[st
         else:
             report.rows += 1
             report.drop(MALFORMED, 1, f"{label}:{number}: no JSON object")
+
+
+def _sequence_rows(text: TextStream, separator: str | None, label: str, report: Report) -> Iterator[dict[str, Any]]:
+    """A line is a user and what they took, in its order; ``None`` separates by any white space."""
+    for number, line in enumerate(text, start=1):
+        user, *items = [part.strip() for part in line.split(separator)] or [""]
+        if items:
+            yield from ({"user": user, "item": item} for item in items)
+        elif user:
+            report.rows += 1
+            report.drop(MALFORMED, 1, f"{label}:{number}: a user without items")
 
 
 def _json(line: str) -> Any:

@@ -64,7 +64,8 @@ class Table:
 
     Args:
         files: patterns (``*`` and ``?``) of the member's name without ``.gz`` or ``.bz2``, tried in turn.
-        format: ``delimited``, ``jsonl``, ``parquet``, ``xlsx`` or ``lines`` (one column named ``line``).
+        format: ``delimited``, ``jsonl``, ``parquet``, ``xlsx``, ``lines`` (one column named ``line``) or
+            ``sequences`` (a line is a user and their items in order: columns ``user`` and ``item``).
         columns: the columns' names where the file has no header line.
         separator: what stands between the columns; may be longer than one character.
         quoted: whether ``"`` encloses values. Off for files whose titles contain quotes as they are.

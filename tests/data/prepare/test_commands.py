@@ -110,6 +110,7 @@ def test_prepare_generic(here: Path, capsys: pytest.CaptureFixture[str]) -> None
         ("generic --out x --user a --item b", "--raw is missing"),
         ("generic --out x --raw ml-100k.zip --item b", "--user is missing"),
         ("generic --out x --raw ml-100k.zip --user u --item b --format excel", "unknown format 'excel'"),
+        ("generic --out x --raw ml-100k.zip --format sequences --rating stars", "unknown column 'stars'"),
         ("generic --out x --download", "--download: 'generic' has no address"),
         ("ml-100k --raw ml-100k.zip --k-core -1", "must not be negative"),
         ("ml-100k --raw ml-100k.zip --keep-behaviour view", "'ml-100k' has no behaviour"),

@@ -143,6 +143,31 @@ def test_order_of_rows_is_the_time_where_there_is_none(tmp_path: Path) -> None:
     assert lines(_generic(path, tmp_path, time=None))[1:] == ["a\t3\t0", "a\t2\t2", "b\t1\t1"]
 
 
+@pytest.mark.parametrize(
+    ("content", "options"),
+    [
+        (text("a 3 1", "b 2", "", "c", "a 1 3"), {}),
+        (text("a\t3  1 ", " b\t2", "c"), {}),
+        (text("a,3,1", "b,2", "c"), {"separator": "comma"}),
+    ],
+)
+def test_lines_of_a_user_and_their_items(tmp_path: Path, content: bytes, options: dict[str, Any]) -> None:
+    """Their order is the time, a user's later line goes on; who has no item is counted, with the line."""
+    path = write(tmp_path / "raw", x__txt=content) / "x.txt"
+    prepared = _generic(path, tmp_path, time=None, format="sequences", **options)
+    again = ["a\t1\t3", "a\t3\t4"] if content.endswith(b"a 1 3\n") else []
+    assert lines(prepared)[1:] == ["a\t3\t0", "a\t1\t1", *again, "b\t2\t2"]
+    assert prepared.report.dropped == {"malformed row": 1}
+    assert prepared.report.examples["malformed row"].endswith(f"x.txt:{4 if again else 3}: a user without items")
+    assert adds_up(prepared)
+
+
+def test_lines_of_a_user_and_their_items_have_no_other_columns(tmp_path: Path) -> None:
+    path = write(tmp_path / "raw", x__txt=text("a 1 2"))
+    with pytest.raises(UserError, match=r"unknown column 'when'\..* Known: item, user\."):
+        _generic(path, tmp_path, format="sequences", time="when")
+
+
 def test_rows_that_lack_something_are_counted_with_their_place(tmp_path: Path) -> None:
     rows = text(
         "user,item,time",
