@@ -17,6 +17,8 @@ from tests.leaderboard.fakes import SETTINGS
 
 ROOT = Path(__file__).resolve().parents[2]
 SHIPPED = sorted(path for path in (ROOT / "configs" / "leaderboard").glob("*.yaml") if path.name != PUBLISHED)
+# Data that had no part in choosing defaults: a short list of models.
+UNTUNED = {"amazon-toys"}
 
 
 def _board(folder: Path, **values: Any) -> Path:
@@ -108,18 +110,19 @@ def test_a_table_fills_in_its_breadth_first(tmp_path: Path) -> None:
 class TestShipped:
     def test_there_is_one_for_each_data_set_of_the_report(self) -> None:
         named = {"ml-100k", "lastfm", "nemig-en", "deskdrop", "amazon-beauty", "ml-1m"}
-        assert {path.stem for path in SHIPPED} == named
+        assert {path.stem for path in SHIPPED} == named | UNTUNED
 
     @pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.stem)
     def test_one_protocol_for_all_and_seeds_as_promised(self, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.chdir(ROOT)
         board = read_board(path)
         rows = {row.name: row for row in board.rows}
-        assert set(rows) >= {
-            "AttnSeq", "AttnSeq (reference)", "Pop", "ItemKNN", "BPR", "FPMC", "GRU4Rec", "NARM", "STAMP", "Caser",
-            "SASRec", "BERT4Rec", "CORE", "LightSANs",
-        }  # fmt: skip
-        for name in ("AttnSeq", "GRU4Rec", "SASRec"):
+        few = path.stem in UNTUNED
+        expected = {"AttnSeq", "Pop", "ItemKNN", "BPR", "FPMC", "GRU4Rec", "SASRec"}
+        if not few:
+            expected |= {"AttnSeq (reference)", "NARM", "STAMP", "Caser", "BERT4Rec", "CORE", "LightSANs"}
+        assert set(rows) >= expected
+        for name in ("AttnSeq",) if few else ("AttnSeq", "GRU4Rec", "SASRec"):
             assert len(rows[name].seeds) == 3
         cells = cells_of(board, ROOT / "results" / "studies")
         protocols = [protocol(cell.config, sequential=True) for cell in cells]
