@@ -67,6 +67,18 @@ class _Recurrent(UserEncoder):
         self.activation = nn.ReLU() if activation == "relu" else nn.Identity()
 
     def forward(self, inputs: Tensor, packing: Packing) -> Tensor:
+        # On a CPU recurrent layers stay wide under autocast: without AVX-512 oneDNN has no narrow LSTM and raises.
+        if inputs.device.type == "cpu" and torch.is_autocast_enabled("cpu"):
+            with torch.autocast("cpu", enabled=False):
+                output = self._states(inputs.float(), packing)
+        else:
+            output = self._states(inputs, packing)
+        hidden: Tensor = self.activation(self.dense(self.dropout(packing.unpad(output))))
+        return hidden
+
+    def _states(self, inputs: Tensor, packing: Packing) -> Tensor:
+        """(B, L, directions * hidden): the recurrent layers' output, padding behind."""
+        output: Tensor
         if self.directions == 1:
             # Padding lies behind the end of each sequence, where a causal state is never looked at.
             output, _ = self.rnn(packing.pad(inputs))
@@ -76,8 +88,7 @@ class _Recurrent(UserEncoder):
                 packing.pad(inputs), lengths, batch_first=True, enforce_sorted=False
             )
             output, _ = pad_packed_sequence(self.rnn(packed)[0], batch_first=True, total_length=packing.longest)
-        hidden: Tensor = self.activation(self.dense(self.dropout(packing.unpad(output))))
-        return hidden
+        return output
 
 
 @USER_ENCODERS.register("gru")
