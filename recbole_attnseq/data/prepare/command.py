@@ -13,7 +13,7 @@ from recbole_attnseq.data.prepare.catalogue import SOURCES
 from recbole_attnseq.data.prepare.collect import Options
 from recbole_attnseq.data.prepare.download import fetch
 from recbole_attnseq.data.prepare.generic import NAME as GENERIC
-from recbole_attnseq.data.prepare.generic import SEQUENCES, prepare_files
+from recbole_attnseq.data.prepare.generic import SEQUENCE_COLUMNS, SEQUENCES, prepare_files
 from recbole_attnseq.data.prepare.pipeline import Prepared, prepare
 from recbole_attnseq.data.prepare.report import table
 from recbole_attnseq.data.prepare.source import Interactions, Side, Source, Table
@@ -160,8 +160,8 @@ def _encoded(source: Source, encoding: str | None) -> Source:
 def _generic(args: argparse.Namespace, out: Path, options: Options, progress: bool) -> Prepared:
     if args.download:
         raise UserError(f"--download: '{GENERIC}' has no address; give the file with --raw.")
-    if args.format == SEQUENCES:  # has no columns to be named
-        args.user, args.item = args.user or "user", args.item or "item"
+    if args.format == SEQUENCES:  # its columns need not be named
+        args.user, args.item = args.user or SEQUENCE_COLUMNS[0], args.item or SEQUENCE_COLUMNS[1]
     for name in ("raw", "user", "item"):
         if getattr(args, name) is None:
             raise UserError(f"--{name} is missing: `attnseq prepare {GENERIC} --raw FILE --user COLUMN --item COLUMN`.")

@@ -34,6 +34,7 @@ _FORMATS = {
 }
 _FRAME_ROWS = 1 << 18
 SEQUENCES = "sequences"
+SEQUENCE_COLUMNS = ("user", "item")
 _CHOICES = ("delimited", "jsonl", "parquet", "xlsx", SEQUENCES)
 
 
@@ -140,7 +141,7 @@ def prepare_files(
     if format is not None and format not in _CHOICES:
         raise unknown_name("format", format, _CHOICES)
     if format == SEQUENCES:
-        mark = " "
+        mark, columns = " ", SEQUENCE_COLUMNS
     table = Table(
         files=files or ("*",),
         format=format or guess,
@@ -181,8 +182,6 @@ def _check_header(table: Table, member: Member, form: Interactions) -> None:
     if table.format not in ("delimited", SEQUENCES):
         return
     names = table.columns
-    if table.format == SEQUENCES:
-        names = ("user", "item")
     if names is None:
         with member.open() as stream:
             replace = table.separator if len(table.separator) > 1 else ""
