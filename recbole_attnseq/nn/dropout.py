@@ -27,6 +27,9 @@ class _Masked(torch.autograd.Function):
         return mask.to(gradients[0].dtype).mul_(gradients[0]).mul_(ctx.scale), None, None
 
 
+BITS = {8: torch.uint8, 32: torch.int32}  # how fine a draw is, and the numbers that a random word is read as
+
+
 class Dropout(nn.Module):
     """Dropout with the probability in 256ths, so that one random 64-bit number decides on eight elements.
 
@@ -34,25 +37,31 @@ class Dropout(nn.Module):
     devices this is PyTorch's own.
 
     Args:
-        probability: of zeroing an element; on the CPU the nearest multiple of 1/256 takes its place.
+        probability: of zeroing an element; on the CPU the nearest multiple of ``2 ** -bits`` takes its place.
+        bits: 8, or 32 for a probability that 256ths miss: as near as a float32 comes, at four times the draws.
     """
 
-    def __init__(self, probability: float) -> None:
+    def __init__(self, probability: float, bits: int = 8) -> None:
         super().__init__()
         self.probability = probability
-        self.threshold = round(probability * 256)
+        self.bits = bits
+        self.threshold = round(probability * 2**bits)
 
     def forward(self, inputs: Tensor) -> Tensor:
         if not self.training or self.probability == 0:
             return inputs
         if inputs.device.type != "cpu":
             return F.dropout(inputs, self.probability)
-        if self.threshold == 256:
+        steps = 2**self.bits
+        if self.threshold == steps:
             return torch.zeros_like(inputs)
-        words = torch.empty((inputs.numel() + 7) // 8, dtype=torch.int64).random_(-(2**63), None)
-        kept = words.view(torch.uint8)[: inputs.numel()].view(inputs.shape) >= self.threshold
-        result: Tensor = _Masked.apply(inputs, kept.view(torch.uint8), 256 / (256 - self.threshold))  # type: ignore[no-untyped-call]
+        share = 64 // self.bits  # elements that one word decides on
+        words = torch.empty((inputs.numel() + share - 1) // share, dtype=torch.int64).random_(-(2**63), None)
+        numbers = words.view(BITS[self.bits])[: inputs.numel()].view(inputs.shape)
+        lowest = 0 if self.bits == 8 else -(steps // 2)  # there are no unsigned numbers of 32 bits to compare
+        kept = numbers >= self.threshold + lowest
+        result: Tensor = _Masked.apply(inputs, kept.view(torch.uint8), steps / (steps - self.threshold))  # type: ignore[no-untyped-call]
         return result
 
     def extra_repr(self) -> str:
-        return f"probability={self.probability}"
+        return f"probability={self.probability}, bits={self.bits}"

@@ -1,11 +1,11 @@
 """Cheaper arithmetic for RecBole's own models: the same function, the same gradients, the same parameters.
 
 RecBole's transformers spell GELU out in six passes over memory, draw a double for each element that dropout looks at,
-and compute the last layer for every position though only the last one is read; BERT4Rec scores all items for places
-that hold no mask; Caser's convolutions are of a shape that CPUs have no kernel for. Each replacement here is proven
-equal (tests/training/test_baseline_layers.py, dropout off), so a baseline's figures stay RecBole's while its hours
-shrink. Dropout's masks have the same distribution but are other draws, so a run with these layers and one without agree
-as two seeds do.
+and compute the last layer for every position though only the last one is read; BERT4Rec encodes padding and scores all
+items for places that hold no mask; Caser's convolutions are of a shape that CPUs have no kernel for. Each replacement
+here is proven equal (tests/training/test_baseline_layers.py, dropout off), so a baseline's figures stay RecBole's while
+its hours shrink. Dropout's masks have the same distribution but are other draws, so a run with these layers and one
+without agree as two seeds do.
 """
 
 from __future__ import annotations
@@ -24,6 +24,8 @@ from recbole_attnseq.training.caser_windows import caser_forward
 
 # Models of whose encoder's output only each history's last state is read.
 LAST_STATE_ONLY = frozenset({"SASRec", "SASRecF"})
+# Fewer would leave less padding but more calls; what a layer makes of so many stays in a CPU's cache.
+HISTORIES_TOGETHER = 256
 
 
 def lighten(model: Any, name: str) -> bool:
@@ -36,17 +38,20 @@ def lighten(model: Any, name: str) -> bool:
     Returns:
         Whether anything was replaced.
     """
-    from recbole.model.layers import FeedForward, MultiHeadAttention
+    from recbole.model.layers import FeedForward, LightMultiHeadAttention, MultiHeadAttention
 
+    modules = list(model.modules())
+    # Elsewhere dropout is no cost worth other draws: a GRU's input has it once.
+    attends = any(isinstance(module, (MultiHeadAttention, LightMultiHeadAttention)) for module in modules)
     changed = False
-    for module in list(model.modules()):
+    for module in modules:
         if isinstance(module, FeedForward) and module.intermediate_act_fn == module.gelu:
             module.intermediate_act_fn = F.gelu
             changed = True
         if isinstance(module, MultiHeadAttention):
             _replace(module, _attend)
             changed = True
-        changed |= _cheap_dropout(module)
+        changed |= _cheap_dropout(module, attends)
     if name in LAST_STATE_ONLY:
         _replace(model.trm_encoder, _encode_last)
     if name == "BERT4Rec" and model.loss_type == "CE":
@@ -63,15 +68,16 @@ def _replace(module: Any, method: Callable[..., Any], name: str = "forward") -> 
     setattr(module, name, MethodType(method, module))
 
 
-def _cheap_dropout(module: nn.Module) -> bool:
-    """Exchange dropouts whose probability is a multiple of 1/256, so that the distribution is exactly the same."""
+def _cheap_dropout(module: nn.Module, fine: bool) -> bool:
+    """Exchange dropouts for those of the same distribution: of 256ths, and with ``fine`` of any probability."""
     found = [
-        (name, child.p)
+        (name, child.p, (256 * child.p).is_integer())
         for name, child in module.named_children()
-        if type(child) is nn.Dropout and 0 < child.p < 1 and (256 * child.p).is_integer()
+        if type(child) is nn.Dropout and 0 < child.p < 1
     ]
-    for name, probability in found:
-        setattr(module, name, Dropout(probability))
+    found = [(name, probability, coarse) for name, probability, coarse in found if coarse or fine]
+    for name, probability, coarse in found:
+        setattr(module, name, Dropout(probability, 8 if coarse else 32))
     return bool(found)
 
 
@@ -148,12 +154,19 @@ def _encode_last(self: Any, states: Tensor, mask: Tensor, output_all_encoded_lay
 def _masked_items_loss(self: Any, interaction: Any) -> Tensor:
     """RecBole's ``BERT4Rec.calculate_loss`` (CE), which gives every history as many masks as the longest may have.
 
-    What it multiplies by zero is left out. As there, a mask at position 0 cannot be told from none, and a batch without
-    any other has no loss (NaN).
+    What it multiplies by zero is left out, and so is the padding: histories of like lengths are encoded together, cut
+    to their longest. The batch stays RecBole's, since the loss is a mean over its masks. As there, a mask at position 0
+    cannot be told from none, and a batch without any other has no loss (NaN).
     """
-    states = self.forward(interaction[self.MASK_ITEM_SEQ])  # (B, L, D)
-    index = interaction[self.MASK_INDEX]  # (B, masks)
-    row, mask = (index > 0).nonzero(as_tuple=True)
-    items = self.item_embedding.weight[: self.n_items]
-    logits = states[row, index[row, mask]] @ items.T + self.output_bias
-    return F.cross_entropy(logits, interaction[self.POS_ITEMS][row, mask])
+    sequences, index, items = (interaction[key] for key in (self.MASK_ITEM_SEQ, self.MASK_INDEX, self.POS_ITEMS))
+    length = (sequences > 0).sum(-1)
+    states, targets = [], []
+    # A GPU would rather have one large group than many small ones.
+    groups = length.argsort().split(HISTORIES_TOGETHER if sequences.device.type == "cpu" else len(length))
+    for rows in groups:
+        encoded = self.forward(sequences[rows, : int(length[rows[-1]])])  # (N, L, D)
+        row, mask = (index[rows] > 0).nonzero(as_tuple=True)  # of (N, masks)
+        states.append(encoded[row, index[rows][row, mask]])
+        targets.append(items[rows][row, mask])
+    logits = torch.cat(states) @ self.item_embedding.weight[: self.n_items].T + self.output_bias
+    return F.cross_entropy(logits, torch.cat(targets))

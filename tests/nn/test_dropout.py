@@ -19,6 +19,15 @@ def test_it_zeroes_its_share_and_keeps_the_mean(probability: float) -> None:
     assert len(outputs.unique()) == 2
 
 
+def test_32_bits_hold_a_probability_that_256ths_miss() -> None:
+    torch.manual_seed(0)
+    outputs = Dropout(0.2, 32)(torch.ones(3001, 1001))
+    # Four standard deviations of the share; the nearest 256th, 51/256, is 0.00078 away.
+    assert float((outputs == 0).float().mean()) == pytest.approx(0.2, abs=4 * (0.16 / outputs.numel()) ** 0.5)
+    assert outputs.unique().tolist() == pytest.approx([0.0, 1.25], rel=1e-6)
+    assert torch.equal(Dropout(1.0, 32)(torch.ones(9)), torch.zeros(9))
+
+
 def test_elements_fall_independently_of_their_neighbours() -> None:
     torch.manual_seed(0)
     kept = (Dropout(0.5)(torch.ones(40_000, 16)) > 0).float()

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from recbole_attnseq.nn.dropout import Dropout
+from recbole_attnseq.training import baseline_layers
 from recbole_attnseq.training.baseline_layers import LAST_STATE_ONLY, lighten
 from recbole_attnseq.training.session import configure, train
 from tests.training.test_baseline_batches import _loss_and_gradients, _parts
@@ -108,24 +109,49 @@ def test_the_last_layer_is_made_for_last_states_alone(tiny: str, quiet: dict[str
     assert seen == [(len(batch["item_id"]), model.inner_size)]
 
 
-def test_dropout_of_a_256th_is_exchanged_and_no_other(tiny: str, quiet: dict[str, Any]) -> None:
-    from recbole.data import create_dataset, data_preparation
-    from recbole.utils import get_model
-
-    settings = {**quiet, "train_neg_sample_args": None, "hidden_dropout_prob": 0.5, "attn_dropout_prob": 0.2}
-    config = configure("SASRec", tiny, settings=settings)
-    train_data, *_ = data_preparation(config, create_dataset(config))
-    model = get_model("SASRec")(config, train_data._dataset)
+def test_every_dropout_of_a_transformer_is_exchanged(tiny: str, quiet: dict[str, Any]) -> None:
+    _, _, model = _parts("SASRec", tiny, quiet)
+    for module in model.modules():
+        if type(module) is nn.Dropout:
+            module.p = 0.5
+    model.trm_encoder.layer[0].multi_head_attention.attn_dropout.p = 0.2
     lighten(model, "SASRec")
-    left = [module.p for module in model.modules() if type(module) is nn.Dropout]
-    put = [module.probability for module in model.modules() if isinstance(module, Dropout)]
-    assert left == [0.2, 0.2]
-    assert put == [0.5] * 5
+    assert not [module for module in model.modules() if type(module) is nn.Dropout]
+    put = [(module.probability, module.bits) for module in model.modules() if isinstance(module, Dropout)]
+    assert sorted(put) == [(0.2, 32)] + [(0.5, 8)] * 6
     model.train()
     torch.manual_seed(0)
     kept: Tensor = model.dropout(torch.ones(100_000))
     assert sorted(kept.unique().tolist()) == [0.0, 2.0]
     assert float(kept.mean()) == pytest.approx(1.0, abs=0.02)
+
+
+def test_other_models_keep_a_dropout_that_is_no_256th(tiny: str, quiet: dict[str, Any]) -> None:
+    _, _, model = _parts("NARM", tiny, quiet)
+    model.emb_dropout.p, model.ct_dropout.p = 0.2, 0.5
+    assert lighten(model, "NARM")
+    assert type(model.emb_dropout) is nn.Dropout
+    assert isinstance(model.ct_dropout, Dropout)
+
+
+def test_bert4rec_encodes_like_lengths_together(tiny: str, quiet: dict[str, Any], monkeypatch: Any) -> None:
+    """In groups, each cut to its longest history: the loss and the gradients of RecBole's one padded batch."""
+    _, train_data, model = _parts("BERT4Rec", tiny, quiet)
+    other = copy.deepcopy(model)
+    lighten(other, "BERT4Rec")
+    monkeypatch.setattr(baseline_layers, "HISTORIES_TOGETHER", 5)
+    batch = next(iter(train_data))
+    seen: list[tuple[int, ...]] = []
+    other.LayerNorm.register_forward_hook(lambda module, inputs, output: seen.append(tuple(output.shape[:2])))
+    loss, gradients = _loss_and_gradients(model, batch)
+    light, others = _loss_and_gradients(other, batch)
+    lengths = sorted(batch["item_length"].tolist())
+    assert lengths[0] < lengths[-1] < 20
+    assert seen == [(len(part), part[-1]) for part in (lengths[at : at + 5] for at in range(0, len(lengths), 5))]
+    assert light == pytest.approx(loss, rel=1e-5)
+    for name, gradient in gradients.items():
+        if name in others:
+            torch.testing.assert_close(others[name], gradient, rtol=1e-3, atol=1e-6, msg=name)
 
 
 @pytest.mark.parametrize("name", ["BPR", "GRU4Rec"])
