@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from recbole_attnseq.nn.dropout import Dropout
-from recbole_attnseq.training import baseline_layers
+from recbole_attnseq.training import baseline_layers, caser_windows
 from recbole_attnseq.training.baseline_layers import LAST_STATE_ONLY, lighten
 from recbole_attnseq.training.session import configure, train
 from tests.training.test_baseline_batches import _loss_and_gradients, _parts
@@ -34,8 +34,7 @@ def pair(request: pytest.FixtureRequest, tiny: str, quiet: dict[str, Any]) -> tu
     return next(iter(train_data)), model, other, valid
 
 
-def test_loss_and_gradients_are_equal(pair: tuple[Any, Any, Any, Any]) -> None:
-    batch, model, other, _ = pair
+def _assert_they_learn_alike(model: Any, other: Any, batch: Any) -> None:
     torch.manual_seed(5)
     loss, gradients = _loss_and_gradients(model, batch)
     torch.manual_seed(5)
@@ -47,6 +46,11 @@ def test_loss_and_gradients_are_equal(pair: tuple[Any, Any, Any, Any]) -> None:
         # Softmax does not see the bias of the keys: its gradient is rounding, or none at all.
         found = others.get(name, torch.zeros_like(gradient))
         torch.testing.assert_close(found, gradient, rtol=1e-3, atol=1e-6 * largest, msg=name)
+
+
+def test_loss_and_gradients_are_equal(pair: tuple[Any, Any, Any, Any]) -> None:
+    batch, model, other, _ = pair
+    _assert_they_learn_alike(model, other, batch)
 
 
 def test_scores_are_equal(pair: tuple[Any, Any, Any, Any]) -> None:
@@ -69,13 +73,25 @@ def test_caser_that_compares_two_items(tiny: str, quiet: dict[str, Any]) -> None
     _, train_data, model = _parts("Caser", tiny, quiet, **sampled)
     other = copy.deepcopy(model)
     assert lighten(other, "Caser")
-    batch = next(iter(train_data))
-    loss, gradients = _loss_and_gradients(model, batch)
-    light, others = _loss_and_gradients(other, batch)
-    assert light == pytest.approx(loss, rel=1e-5)
-    assert set(others) == set(gradients)
-    for name, gradient in gradients.items():
-        torch.testing.assert_close(others[name], gradient, rtol=1e-3, atol=1e-6, msg=name)
+    _assert_they_learn_alike(model, other, next(iter(train_data)))
+
+
+@pytest.mark.parametrize("longest", [3, 6, 20])
+def test_caser_sees_padding_as_recbole_does(tiny: str, quiet: dict[str, Any], monkeypatch: Any, longest: int) -> None:
+    """Pieces of a few histories of like lengths, full ones among them, and a vector of padding that is not zero."""
+    monkeypatch.setattr(caser_windows, "_PIECE", 3)
+    _, train_data, model = _parts("Caser", tiny, quiet, MAX_ITEM_LIST_LENGTH=longest)
+    for convolution in model.conv_h:
+        nn.init.normal_(convolution.bias, std=0.5)
+    nn.init.normal_(model.item_embedding.weight)
+    other = copy.deepcopy(model)
+    lighten(other, "Caser")
+    seen = set()
+    for batch, _ in zip(train_data, range(4), strict=False):
+        seen |= set(batch["item_length"].tolist())
+        _assert_they_learn_alike(model, other, batch)
+    assert min(seen) == 1
+    assert (longest in seen) == (longest < 20)
 
 
 def test_autocast_costs_no_more_than_under_recboles_layers(pair: tuple[Any, Any, Any, Any]) -> None:
@@ -143,15 +159,10 @@ def test_bert4rec_encodes_like_lengths_together(tiny: str, quiet: dict[str, Any]
     batch = next(iter(train_data))
     seen: list[tuple[int, ...]] = []
     other.LayerNorm.register_forward_hook(lambda module, inputs, output: seen.append(tuple(output.shape[:2])))
-    loss, gradients = _loss_and_gradients(model, batch)
-    light, others = _loss_and_gradients(other, batch)
+    _assert_they_learn_alike(model, other, batch)
     lengths = sorted(batch["item_length"].tolist())
     assert lengths[0] < lengths[-1] < 20
     assert seen == [(len(part), part[-1]) for part in (lengths[at : at + 5] for at in range(0, len(lengths), 5))]
-    assert light == pytest.approx(loss, rel=1e-5)
-    for name, gradient in gradients.items():
-        if name in others:
-            torch.testing.assert_close(others[name], gradient, rtol=1e-3, atol=1e-6, msg=name)
 
 
 @pytest.mark.parametrize("name", ["BPR", "GRU4Rec"])
