@@ -21,6 +21,7 @@ from torch import Tensor, nn
 
 from recbole_attnseq.nn.dropout import Dropout
 from recbole_attnseq.training.caser_windows import caser_forward
+from recbole_attnseq.training.lightsans_last import lightsans_forward
 
 # Models of whose encoder's output only each history's last state is read.
 LAST_STATE_ONLY = frozenset({"SASRec", "SASRecF"})
@@ -54,6 +55,8 @@ def lighten(model: Any, name: str) -> bool:
         changed |= _cheap_dropout(module, attends)
     if name in LAST_STATE_ONLY:
         _replace(model.trm_encoder, _encode_last)
+    if name == "LightSANs":
+        _replace(model, lightsans_forward)
     if name == "BERT4Rec" and model.loss_type == "CE":
         _replace(model, _masked_items_loss, "calculate_loss")
         changed = True

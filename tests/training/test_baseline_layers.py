@@ -111,7 +111,7 @@ def test_autocast_costs_no_more_than_under_recboles_layers(pair: tuple[Any, Any,
     assert loss(other, True) == pytest.approx(exact, rel=0.02)
 
 
-@pytest.mark.parametrize("name", sorted(LAST_STATE_ONLY))
+@pytest.mark.parametrize("name", sorted(LAST_STATE_ONLY | {"LightSANs"}))
 def test_the_last_layer_is_made_for_last_states_alone(tiny: str, quiet: dict[str, Any], name: str) -> None:
     """Else the models named here gain nothing by being named."""
     _, train_data, model = _parts(name, tiny, quiet)
