@@ -11,6 +11,7 @@ from typing import Any
 from recbole_attnseq.cli import settings_of
 from recbole_attnseq.errors import UserError
 from recbole_attnseq.registration import MODEL
+from recbole_attnseq.training.baseline_batches import KINDS
 from recbole_attnseq.training.memory import keep_freed_memory
 
 TAKES_SETTINGS = True
@@ -34,8 +35,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--fast_batches",
-        action="store_true",
-        help="with --record: trim and bucket the batches of RecBole's models where that changes nothing",
+        nargs="?",
+        const="bucketed",
+        choices=KINDS,
+        help="with --record: no padding for RecBole's models that it means nothing to; grouped computes their batches "
+        "in groups of like lengths, bucketed (so without a word) makes batches of like lengths, which trains otherwise",
     )
     parser.add_argument(
         "--fast_layers",

@@ -59,7 +59,7 @@ def run_cell(cell: Cell, places: Places, lock: IO[str] | None = None) -> str | N
     """
     command = [
         *_attnseq("run", cell.row, cell.files, places),
-        f"--seed={cell.seed}", f"--record={places.runs.resolve()}", f"--row={cell.row.name}", "--fast_batches",
+        f"--seed={cell.seed}", f"--record={places.runs.resolve()}", f"--row={cell.row.name}", "--fast_batches=grouped",
         "--fast_layers", f"--snapshot={snapshot_path(cell, places).resolve()}",
     ]  # fmt: skip
     started = time.monotonic()

@@ -238,7 +238,10 @@ def command_of(record: RunRecord) -> str:
     words = ["attnseq", "run", f"--model={record.model}", f"--dataset={record.dataset}", f"--seed={record.seed}"]
     settings = {key: value for key, value in record.settings.items() if key not in ("model", "dataset")}
     words += flags_of(settings)
-    words += [f"--{how}" for how in ("fast_batches", "fast_layers", "compiled") if record.notes.get(how)]
+    for how in ("fast_batches", "fast_layers", "compiled"):
+        value = record.notes.get(how)
+        if value:
+            words.append(f"--{how}" if value is True else f"--{how}={value}")
     return shlex.join([*words, "--record=results/runs"])
 
 

@@ -1,12 +1,17 @@
-"""Cheaper batches for RecBole's own sequential models: like lengths together, trimmed to the longest.
+"""RecBole's own sequential models without padding: like lengths together, cut to the longest.
 
-RecBole pads every prefix to the maximum length and its models compute on the padding. For a model whose result
-does not depend on trailing padding, a trimmed batch gives the same loss and the same gradients in less time.
+RecBole pads every prefix to the maximum length and its models compute on the padding. For a model whose result does not
+depend on trailing padding, histories that are cut give the same loss and the same gradients in less time.
+
+There are two ways. `grouped` leaves RecBole its batches, drawn from all rows, and computes each in groups of like
+lengths. `bucketed` makes the batches themselves of like lengths, which is other training: of a small data set every
+step sees histories of one length.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from types import MethodType
 from typing import Any
 
 import torch
@@ -24,6 +29,11 @@ PADDING_FREE = frozenset(
         "SRGNN",
     }
 )  # fmt: skip
+
+
+KINDS = ("grouped", "bucketed")
+# Fewer would leave less padding but more calls; what a layer makes of so many stays in a CPU's cache.
+GROUP = 256
 
 
 class BucketedLoader:
@@ -78,7 +88,38 @@ def trim(interaction: Any, dataset: Any) -> Any:
     return interaction
 
 
+def may_cut(loader: Any, model: str) -> bool:
+    """Whether a model may have its histories cut in what this loader gives."""
+    return model in PADDING_FREE and hasattr(loader._dataset, "item_list_length_field") and loader.shuffle
+
+
 def bucketed(loader: Any, model: str) -> Any:
-    """``loader`` in cheaper batches where the model allows it, else as it is."""
-    allowed = model in PADDING_FREE and hasattr(loader._dataset, "item_list_length_field") and loader.shuffle
-    return BucketedLoader(loader) if allowed else loader
+    """``loader`` in batches of like lengths where the model allows it, else as it is."""
+    return BucketedLoader(loader) if may_cut(loader, model) else loader
+
+
+def group(model: Any, name: str, loader: Any) -> None:
+    """Have a model compute its batches in groups of like lengths, where it allows that; the batches stay RecBole's.
+
+    The loss of a batch is the mean over its rows for all models named above, so that of the groups' losses, weighted by
+    their numbers of rows, is the same.
+
+    Args:
+        model: RecBole's, changed in place.
+        name: as RecBole knows it.
+        loader: of its training data.
+    """
+    # A GPU would rather have one large group than many small ones.
+    if not may_cut(loader, name) or next(model.parameters()).device.type != "cpu":
+        return
+    dataset, whole = loader._dataset, model.calculate_loss
+
+    def calculate_loss(self: Any, interaction: Any) -> Tensor:
+        lengths = interaction[dataset.item_list_length_field]
+        total = torch.zeros(())
+        for rows in lengths.argsort().split(GROUP):
+            loss = whole(trim(interaction[rows], dataset))
+            total = total + loss * (len(rows) / len(lengths))
+        return total
+
+    model.calculate_loss = MethodType(calculate_loss, model)

@@ -20,13 +20,12 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from recbole_attnseq.nn.dropout import Dropout
+from recbole_attnseq.training import baseline_batches
 from recbole_attnseq.training.caser_windows import caser_forward
 from recbole_attnseq.training.lightsans_last import lightsans_forward
 
 # Models of whose encoder's output only each history's last state is read.
 LAST_STATE_ONLY = frozenset({"SASRec", "SASRecF"})
-# Fewer would leave less padding but more calls; what a layer makes of so many stays in a CPU's cache.
-HISTORIES_TOGETHER = 256
 
 
 def lighten(model: Any, name: str) -> bool:
@@ -165,7 +164,7 @@ def _masked_items_loss(self: Any, interaction: Any) -> Tensor:
     length = (sequences > 0).sum(-1)
     states, targets = [], []
     # A GPU would rather have one large group than many small ones.
-    groups = length.argsort().split(HISTORIES_TOGETHER if sequences.device.type == "cpu" else len(length))
+    groups = length.argsort().split(baseline_batches.GROUP if sequences.device.type == "cpu" else len(length))
     for rows in groups:
         encoded = self.forward(sequences[rows, : int(length[rows[-1]])])  # (N, L, D)
         row, mask = (index[rows] > 0).nonzero(as_tuple=True)  # of (N, masks)

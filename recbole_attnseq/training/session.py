@@ -12,7 +12,7 @@ from torch import Tensor
 
 from recbole_attnseq.compat import clean_argv
 from recbole_attnseq.registration import MODEL
-from recbole_attnseq.training.baseline_batches import bucketed
+from recbole_attnseq.training.baseline_batches import bucketed, group
 from recbole_attnseq.training.baseline_layers import lighten
 from recbole_attnseq.training.checks import check_dataset, check_model, plain_errors, read_files
 from recbole_attnseq.training.evaluation import Ranking, rank_loader
@@ -104,7 +104,7 @@ def make_trainer(config: Any, train_data: Any) -> Any:
 def train(
     config: Any,
     *,
-    fast_batches: bool = False,
+    fast_batches: str | None = None,
     fast_layers: bool = False,
     compiled: bool = False,
     each_epoch: Callable[[dict[str, float]], None] | None = None,
@@ -114,7 +114,8 @@ def train(
 
     Args:
         config: from :func:`configure`.
-        fast_batches: bucket and trim the batches of RecBole's models where that is proven to change nothing.
+        fast_batches: no padding for RecBole's models that it means nothing to, by one of the ways in
+            :data:`~recbole_attnseq.training.baseline_batches.KINDS`.
         fast_layers: put cheaper arithmetic under RecBole's models where that is proven to compute the same.
         compiled: run the forward pass of RecBole's models through ``torch.compile``: the same function, faster on
             a CPU from the second batch on.
@@ -134,8 +135,12 @@ def train(
     if fast_layers and config["model"] != MODEL:
         session.fast_layers = lighten(model, config["model"])
     if compiled and config["model"] != MODEL:
-        model.forward = torch.compile(model.forward, dynamic=fast_batches or None)
-    loader = bucketed(train_data, config["model"]) if fast_batches and config["model"] != MODEL else train_data
+        model.forward = torch.compile(model.forward, dynamic=bool(fast_batches) or None)
+    loader = train_data
+    if fast_batches == "grouped" and config["model"] != MODEL:
+        group(model, config["model"], train_data)
+    elif fast_batches == "bucketed" and config["model"] != MODEL:
+        loader = bucketed(train_data, config["model"])
     if snapshot:
         snapshot.restore(session, loader)
     start, processor = time.perf_counter() - session.seconds, time.process_time() - session.processor_seconds

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import copy
 from typing import Any
 
 import pytest
 import torch
 
-from recbole_attnseq.training.baseline_batches import PADDING_FREE, BucketedLoader, bucketed, trim
+from recbole_attnseq.training import baseline_batches
+from recbole_attnseq.training.baseline_batches import PADDING_FREE, BucketedLoader, bucketed, group, trim
 from recbole_attnseq.training.session import configure
 
 DROPOUT = ("dropout_prob", "hidden_dropout_prob", "attn_dropout_prob", "dropout_probs", "sess_dropout", "item_dropout")
@@ -62,6 +64,47 @@ def test_trimming_changes_nothing(tiny: str, quiet: dict[str, Any], model: str) 
     assert set(others) == set(gradients)
     for name, gradient in gradients.items():
         torch.testing.assert_close(others[name], gradient, rtol=1e-3, atol=1e-6, msg=name)
+
+
+@pytest.mark.parametrize("model", sorted(PADDING_FREE - {"AttnSeq"}))
+def test_groups_of_like_lengths_change_nothing(
+    tiny: str, quiet: dict[str, Any], model: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """RecBole's batch in groups: the same loss, the same gradients, each group cut to its longest."""
+    _, train, network = _parts(model, tiny, quiet)
+    network.train()
+    torch.manual_seed(0)
+    batch = next(iter(train))
+    torch.manual_seed(5)
+    loss, gradients = _loss_and_gradients(network, copy.deepcopy(batch))  # HRM cuts a batch's lengths in place
+    monkeypatch.setattr(baseline_batches, "GROUP", 5)
+    seen: list[tuple[int, int]] = []
+    whole = network.calculate_loss
+
+    def watched(part: Any) -> Any:
+        seen.append(tuple(part["item_id_list"].shape))
+        return whole(part)
+
+    network.calculate_loss = watched
+    group(network, model, train)
+    torch.manual_seed(5)
+    other, others = _loss_and_gradients(network, batch)
+    lengths = sorted(batch["item_length"].tolist())
+    assert seen == [(len(part), part[-1]) for part in (lengths[at : at + 5] for at in range(0, len(lengths), 5))]
+    assert batch["item_id_list"].shape[1] == 20  # the batch stays as it was
+    assert other == pytest.approx(loss, rel=1e-5)
+    assert set(others) == set(gradients)
+    for name, gradient in gradients.items():
+        torch.testing.assert_close(others[name], gradient, rtol=1e-3, atol=1e-6, msg=name)
+
+
+@pytest.mark.parametrize("model", [*LEFT_OUT, "BERT4Rec", "BPR"])
+def test_other_models_are_not_grouped(tiny: str, quiet: dict[str, Any], model: str) -> None:
+    if model == "BPR":
+        quiet = {**quiet, "train_neg_sample_args": {"distribution": "uniform", "sample_num": 1}}
+    _, train, network = _parts(model, tiny, quiet)
+    group(network, model, train)
+    assert "calculate_loss" not in vars(network)
 
 
 @pytest.mark.parametrize("model", LEFT_OUT)

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from recbole_attnseq.nn.dropout import Dropout
-from recbole_attnseq.training import baseline_layers, caser_windows
+from recbole_attnseq.training import baseline_batches, caser_windows
 from recbole_attnseq.training.baseline_layers import LAST_STATE_ONLY, lighten
 from recbole_attnseq.training.session import configure, train
 from tests.training.test_baseline_batches import _loss_and_gradients, _parts
@@ -155,7 +155,7 @@ def test_bert4rec_encodes_like_lengths_together(tiny: str, quiet: dict[str, Any]
     _, train_data, model = _parts("BERT4Rec", tiny, quiet)
     other = copy.deepcopy(model)
     lighten(other, "BERT4Rec")
-    monkeypatch.setattr(baseline_layers, "HISTORIES_TOGETHER", 5)
+    monkeypatch.setattr(baseline_batches, "GROUP", 5)
     batch = next(iter(train_data))
     seen: list[tuple[int, ...]] = []
     other.LayerNorm.register_forward_hook(lambda module, inputs, output: seen.append(tuple(output.shape[:2])))
@@ -188,6 +188,6 @@ def test_training_with_cheaper_layers_learns_the_cycle(cycle: str, quiet: dict[s
         "metrics": ["Hit"], "topk": [1], "valid_metric": "Hit@1", "train_batch_size": 128, "hidden_dropout_prob": 0.25,
         "attn_dropout_prob": 0.25, "dropout_prob": 0.25, "MAX_ITEM_LIST_LENGTH": 6,
     }  # fmt: skip
-    session = train(configure(name, cycle, settings=settings), fast_batches=True, fast_layers=True)
+    session = train(configure(name, cycle, settings=settings), fast_batches="grouped", fast_layers=True)
     assert session.fast_layers
     assert session.test_result["hit@1"] > 0.95

@@ -54,7 +54,9 @@ def run(name: str, quiet: dict[str, Any], stop: int | None = None, patience: int
 
     snapshot = Snapshot(FILE, {**IDENTITY, **identity}, every=0.0)
     config = configure(model, "tiny", settings=values)
-    return train(config, fast_batches=fast, fast_layers=fast, each_epoch=each, snapshot=snapshot)
+    return train(
+        config, fast_batches="bucketed" if fast else None, fast_layers=fast, each_epoch=each, snapshot=snapshot
+    )
 
 
 def points(session: Session) -> list[tuple[float, ...]]:
