@@ -22,10 +22,11 @@ from recbole_attnseq.data.batches import fill
 # Models proven equal on trimmed batches (tests/training/test_baseline_batches.py, dropout off). Proven to differ there
 # and left out: LightSANs (its softmax over positions counts the padding), STAMP and NPE (RecBole initialises the
 # padding's vector like any other, and these sum it up), SHAN (a softmax over the padding), NextItNet (reads the last
-# column), and those with layers of the maximum length: Caser, HGN, SINE, RepeatNet.
+# column), HRM (its last items are padding where a history has fewer), and those with layers of the maximum length:
+# Caser, HGN, SINE, RepeatNet.
 PADDING_FREE = frozenset(
     {
-        "AttnSeq", "CORE", "FDSA", "FPMC", "GCSAN", "GRU4Rec", "GRU4RecF", "HRM", "NARM", "SASRec", "SASRecF",
+        "AttnSeq", "CORE", "FDSA", "FPMC", "GCSAN", "GRU4Rec", "GRU4RecF", "NARM", "SASRec", "SASRecF",
         "SRGNN",
     }
 )  # fmt: skip
