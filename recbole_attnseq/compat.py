@@ -484,7 +484,6 @@ def _release_log(module: Any) -> None:
         for log in _logs():
             log.begin()
         init(self, config, model)
-        RUN_FACTS["checkpoint"] = self.saved_model_file
 
     module.Trainer.__init__ = __init__
 
@@ -578,6 +577,17 @@ def _cpu_processes(module: Any) -> None:
 
 
 _OF_PROCESSES = ("world_size", "ip", "port", "nproc", "offset")
+
+
+def _one_checkpoint_a_run(module: Any) -> None:
+    init = module.Trainer.__init__
+
+    def __init__(self: Any, config: Any, model: Any) -> None:
+        init(self, config, model)
+        name, ending = os.path.splitext(self.saved_model_file)
+        self.saved_model_file = RUN_FACTS["checkpoint"] = f"{name}-{os.getpid()}{ending}"
+
+    module.Trainer.__init__ = __init__
 
 
 def _processes_agree(module: Any) -> None:
@@ -857,6 +867,13 @@ REMEDIES: tuple[Remedy, ...] = (
         "nproc insists on NCCL and a GPU a process",
         "RecBole picks the backend by device",
         patches=((_CONFIG, _cpu_processes),),
+    ),
+    Remedy(
+        "one checkpoint a run",
+        "a checkpoint is named by model and second: of two runs begun together in one folder, one tests the weights of "
+        "the other",
+        "RecBole gives each run a name of its own",
+        patches=(("recbole.trainer.trainer", _one_checkpoint_a_run),),
     ),
     Remedy(
         "processes agree",

@@ -50,7 +50,10 @@ def run(args: argparse.Namespace) -> None:
     os.chdir(args.out)  # RecBole writes its logs and checkpoints below the current folder
     try:
         started = time.perf_counter()
-        print(f"{DATASET}: {', '.join(MODELS)} on one split, last film out, ranked among all films.", flush=True)
+        print(
+            f"{DATASET}: {', '.join(MODELS)} on one split, last film out, ranked among films new to the user.",
+            flush=True,
+        )
         print(f"\n{'model':<10}{'Recall@10':>11}{'NDCG@10':>10}{'MRR@10':>9}{'epochs':>8}{'seconds':>9}", flush=True)
         hashes = set()
         for name in MODELS:
@@ -58,6 +61,7 @@ def run(args: argparse.Namespace) -> None:
             progress = {"epochs": args.epochs, "show_progress": name in ("BPR", MODEL)}
             session = train(configure(name, DATASET, settings={**PROTOCOL, **progress}))
             hashes.add(session.config["split_hash"])
+            number_of(args.user, session.test._dataset)  # better told now than behind the long ones
             test = session.test_result
             cells = "".join(f"{test[key]:>{w}.4f}" for key, w in (("recall@10", 11), ("ndcg@10", 10), ("mrr@10", 9)))
             epochs, seconds = len(session.curve), time.perf_counter() - begin
@@ -76,11 +80,8 @@ def recommend(trainer: Any, test_data: Any, user: str, count: int = 10) -> None:
     from recbole.data.interaction import Interaction
 
     dataset, model = test_data._dataset, trainer.model
-    users = dataset.field2token_id[dataset.uid_field]
-    if user not in users:
-        raise UserError(f"no user '{user}' in {DATASET}; users are numbered 1 to {len(users) - 1}.")
     columns = dataset.inter_feat.interaction
-    history = columns.flat[dataset.iid_field][columns.flat[dataset.uid_field] == users[user]]
+    history = columns.flat[dataset.iid_field][columns.flat[dataset.uid_field] == number_of(user, dataset)]
     recent = history[-model.max_seq_length :]
     model.eval()
     with torch.no_grad():
@@ -95,6 +96,18 @@ def recommend(trainer: Any, test_data: Any, user: str, count: int = 10) -> None:
     print(f"\nTen films for user {user}:")
     for place, (title, score) in enumerate(zip(titles(dataset, best.indices.tolist()), best.values, strict=True), 1):
         print(f"  {place:>2}. {title:<55} {float(score):6.2f}")
+
+
+def number_of(user: str, dataset: Any) -> int:
+    """RecBole's number of a user's token.
+
+    Raises:
+        UserError: there is no such user.
+    """
+    users = dataset.field2token_id[dataset.uid_field]
+    if user not in users:
+        raise UserError(f"no user '{user}' in {DATASET}; users are numbered 1 to {len(users) - 1}.")
+    return int(users[user])
 
 
 def titles(dataset: Any, items: Sequence[int]) -> list[str]:

@@ -46,9 +46,11 @@ class AttnSeq(SequentialRecommender):  # type: ignore[misc]
             each = dataset.inter_num / max(1, self.n_items - 1)
             getLogger().info(f"dropout: auto, with {each:.3g} targets an item: {follows}")
         settings = NetworkSettings(items=self.n_items, max_length=self.max_seq_length, **{**values, **follows})
-        # A dense update of a large table would cost more than the step; several processes add dense gradients.
+        # A dense update of a large table would cost more than the step; several processes add dense gradients, and
+        # clipping takes the norm of dense ones.
+        may_be_sparse = config["single_spec"] and not config["clip_grad_norm"]
         large = LOSSES[settings.loss_type].sampled and self.n_items > SPARSE_ABOVE and not settings.item_dense
-        sparse = config["sparse_updates"] if config["sparse_updates"] != "auto" else large and config["single_spec"]
+        sparse = config["sparse_updates"] if config["sparse_updates"] != "auto" else large and may_be_sparse
         wanted = ITEM_ENCODERS[settings.item_encoder].uses_features
         features = item_features(dataset, config["selected_features"]) if wanted else None
         if config["selected_features"] and not wanted:

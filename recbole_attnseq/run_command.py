@@ -69,6 +69,9 @@ def run(args: argparse.Namespace) -> None:
     if args.record:
         record(args, files, settings)
         return
+    alone = [key for key in ("snapshot", "row", "fast_batches", "fast_layers", "compiled") if getattr(args, key)]
+    if alone:
+        raise UserError(f"--{alone[0]} works with --record only; add --record=DIR, or leave it out.")
     keep_freed_memory()
     result = train_and_test(args.model, args.dataset, files, settings, nproc=args.nproc)
     if result is not None:
@@ -93,6 +96,10 @@ def record(args: argparse.Namespace, files: list[str], settings: dict[str, Any])
     dataset = args.dataset or given.get("dataset")
     if not dataset:
         raise UserError("no data set named; add --dataset=NAME, e.g. --dataset=ml-100k.")
+    try:
+        Path(args.record).mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(f"--record {args.record} cannot be a folder ({error}); choose another.") from error
     config = configure(args.model or given.get("model") or MODEL, str(dataset), files, settings)
     kept = keep_freed_memory()
     how = {"fast_batches": args.fast_batches, "fast_layers": args.fast_layers, "compiled": args.compiled}
@@ -101,7 +108,7 @@ def record(args: argparse.Namespace, files: list[str], settings: dict[str, Any])
         if not Path(args.snapshot).absolute().parent.is_dir():
             raise UserError(f"--snapshot {args.snapshot}: its folder does not exist; make it, or choose another.")
         snapshot = Snapshot(args.snapshot, snapshots.identity(hash_of(identity(config)), config["seed"], **how))
-    session = train(config, **how, each_epoch=print_epoch, snapshot=snapshot)
+    session = train(config, **how, ranked=True, each_epoch=print_epoch, snapshot=snapshot)
     print_scores("valid", session.valid_result)
     print_scores("test", session.test_result)
     notes = {

@@ -201,6 +201,9 @@ BAD_SETTINGS: dict[str, tuple[Sequence[str], Sequence[str]]] = {
     "broken file": (["--config_files=my.yaml"], ["my.yaml:3", "not valid YAML"]),
     "no processes": (["--nproc=0"], ["--nproc is 0"]),
     "no data set": (["--dataset="], ["no data set named"]),
+    "a snapshot without a record": (["--snapshot=x"], ["--snapshot works with --record only"]),
+    "cheap batches without a record": (["--fast_batches"], ["--fast_batches works with --record only"]),
+    "a record that cannot be": (["--record=my.yaml"], ["--record my.yaml cannot be a folder"]),
 }
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import os
 import pickle
 import subprocess
 import sys
@@ -320,6 +321,15 @@ def _processes_on_cpu() -> None:
     finally:
         if dist.is_initialized():
             dist.destroy_process_group()
+
+
+@probe("one checkpoint a run")
+def _one_checkpoint_a_run() -> None:
+    # Two processes, begun within one second or not.
+    trainer = trainer_of("BPR")
+    with mock.patch("os.getpid", return_value=os.getpid() + 1):
+        files = {trainer_of("BPR").saved_model_file.split("-")[-1], trainer.saved_model_file.split("-")[-1]}
+    assert files == {f"{os.getpid()}.pth", f"{os.getpid() + 1}.pth"}
 
 
 @probe("processes agree")

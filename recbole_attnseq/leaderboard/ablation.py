@@ -65,9 +65,12 @@ def read_trials(
             continue
         trials = groups.setdefault((path.parent.name, candidates_of(record)), {})
         key = json.dumps([record.split_hash, _settings(record, facts)], sort_keys=True)
-        runs = trials.setdefault(key, [])
-        if all(record.seed != other.seed for _, other in runs):  # two files of one run are one
-            runs.append((path.relative_to(folder.parent).as_posix(), record))
+        same = [other for _, other in trials.get(key, []) if other.seed == record.seed]
+        if any(other.ranks == record.ranks for other in same):
+            continue  # two files of one run
+        if same:  # equal settings that other code made something else of
+            key += record.commit
+        trials.setdefault(key, []).append((path.relative_to(folder.parent).as_posix(), record))
     found = []
     for (dataset, candidates), trials in groups.items():
         for runs in trials.values():

@@ -27,7 +27,7 @@ from pathlib import Path
 from typing import Any
 
 from recbole_attnseq.errors import UserError, unknown_name
-from recbole_attnseq.leaderboard.measures import split_name
+from recbole_attnseq.leaderboard.measures import ACCURACY, split_name
 from recbole_attnseq.training.checks import check_model, read_files
 
 _SHARED = {"config_files", "settings", "seeds", "time_limit", "tune"}
@@ -106,12 +106,16 @@ def read_board(path: str | os.PathLike[str]) -> Board:
         for name, entry in models.items()
         if dataset in (entry.get("only") or datasets)
     )
-    compare = tuple(values.get("compare") or DEFAULT_COMPARE)
+    compare = tuple(_list_of(place, "compare", values.get("compare")) or DEFAULT_COMPARE)
     for metric in compare:
         try:
-            split_name(str(metric))
+            name, _ = split_name(metric)
         except UserError as error:
             raise UserError(f"{place}: compare: {error}") from None
+        if name not in {known.lower() for known in ACCURACY}:
+            raise UserError(
+                f"{place}: compare: {metric} is no mean over users; choose {', '.join(ACCURACY)}, e.g. NDCG@10."
+            )
     return Board(Path(place), rows, compare)
 
 
@@ -125,7 +129,7 @@ def _row(
     files: list[str] = []
     for layer in layers:
         settings.update(_mapping(place, "settings", layer.get("settings")))
-        files += [str(file) for file in layer.get("config_files") or ()]
+        files += _list_of(what, "config_files", layer.get("config_files"))
     for key in _RESERVED & set(settings):
         raise UserError(f"{what}: '{key}' is not a setting of a row; use the board's own keys for it.")
     _check_metrics(what, settings, files)
@@ -168,6 +172,12 @@ def _check_keys(place: str, what: str, entry: Any, known: set[str]) -> None:
     for key in entry:
         if key not in known:
             raise UserError(f"{place}: {what}: {unknown_name('key', key, known)}")
+
+
+def _list_of(place: str, what: str, value: Any) -> list[str]:
+    if value is not None and not isinstance(value, list):
+        raise UserError(f"{place}: {what} is {value!r}; write a list, e.g. [{value}].")
+    return [str(item) for item in value or ()]
 
 
 def _mapping(place: str, what: str, value: Any) -> Mapping[str, Any]:

@@ -46,7 +46,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--dry-run", action="store_true", help="list the cells, their state and how long they would take; run nothing")
     add("--report-only", action="store_true", help="write the report of the records there are; run nothing")
     add("--page", default=None, metavar="FILE", help="write the summary between the marks of this page, too")
-    add("--retry", action="store_true", help="run cells again that failed before, those stopped by a time limit too")
+    add(
+        "--retry",
+        action="store_true",
+        help="run cells again that a time limit stopped; other failures are tried at each start",
+    )
     add("--scratch", default=None, metavar="DIR", help="for logs and checkpoints of runs (default the system's own)")
     parser.epilog = _EPILOG
 

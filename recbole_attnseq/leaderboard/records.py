@@ -78,6 +78,11 @@ class RunRecord:
         """The file's name: model, seed and configuration; the same run always gets the same one."""
         return record_name(self.model, self.seed, self.config_hash)
 
+    @property
+    def epochs(self) -> int:
+        """How many epochs were trained; validated or not."""
+        return int(self.curve[-1]["epoch"]) + 1 if self.curve else max(1, int(self.config.get("epochs") or 1))
+
     def save(self, folder: str | os.PathLike[str]) -> Path:
         """Write to ``folder``/dataset/name, whole or not at all."""
         target = Path(folder) / self.dataset / self.name
@@ -100,6 +105,8 @@ def read_record(path: str | os.PathLike[str]) -> RunRecord:
         values = json.loads(Path(path).read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise UserError(f"record {path} does not exist; check the path.") from None
+    except OSError as error:
+        raise UserError(f"record {path} cannot be read ({error.strerror}); is it a file of yours?") from error
     except ValueError as error:
         raise UserError(f"record {path} is corrupt ({error}); remove it and run the cell again.") from error
     found = values.get("schema") if isinstance(values, dict) else None
@@ -110,6 +117,9 @@ def read_record(path: str | os.PathLike[str]) -> RunRecord:
     names = {field.name for field in fields(RunRecord)}
     if set(values) != names:
         raise UserError(f"record {path}: fields {sorted(names ^ set(values))} are missing or unknown; run it again.")
+    lists = [values[key] for key in ("users", "ranks", "curve")]
+    if not all(isinstance(found, list) for found in lists) or len(lists[0]) != len(lists[1]) or not lists[0]:
+        raise UserError(f"record {path} is corrupt (it needs a rank for each user); remove it and run the cell again.")
     return RunRecord(**values)
 
 

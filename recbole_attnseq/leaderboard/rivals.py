@@ -6,22 +6,26 @@ import statistics
 from collections.abc import Mapping
 from typing import Any
 
+from recbole_attnseq.leaderboard.records import is_sequential
 from recbole_attnseq.leaderboard.significance import LEVEL, compare, holm
 from recbole_attnseq.leaderboard.standings import Table, TableRow, cost, processors
 from recbole_attnseq.registration import MODEL
 
 MARK = "≈"  # the difference is not significant
 FOREIGN = "†"  # seconds of more than one kind of processor
+FEW = "‡"  # a side with too few seeds to tell how far they spread
+SEEDS = 3
+METRIC = "ndcg@10"
 MARKS = ("<!-- rivals: generated -->", "<!-- rivals: end -->")
 
 
 def rivalry(table: Table) -> list[dict[str, Any]]:
-    """AttnSeq against the best model that is another one, by the table's first metric, as JSON values.
+    """AttnSeq against the best model that is another one, by NDCG@10, as JSON values.
 
     AttnSeq is its row with defaults, then the one of its rows that validation prefers, if that is another and all its
     seeds have run. Nothing where AttnSeq or the others have no result.
     """
-    metric = table.compared[0]
+    metric = METRIC
     rival = max((row for row in table.full if row.model != MODEL), key=lambda row: row.score(metric)[0], default=None)
     rows = [row for row in table.full if row.model == MODEL]
     default = [row for row in rows if row.name == MODEL]
@@ -45,6 +49,7 @@ def _meeting(table: Table, ours: TableRow, rival: TableRow, metric: str) -> dict
         "processors": processors([record for row in (ours, rival) for _, record in row.runs]),
         "run": sum(bool(row.runs) for row in others),
         "listed": len(others),
+        "sequential": any(row.runs and is_sequential(row.model) for row in others),
     }
 
 
@@ -76,10 +81,12 @@ def summary(report: Mapping[str, Any]) -> str:
         row = "" if ours["name"] == MODEL else f"{ours['name'].removeprefix(MODEL).strip()} "
         foreign = f" {FOREIGN}" if "," in found["processors"] else ""
         interval = f"[{found['low']:+.4f}, {found['high']:+.4f}]" + ("" if p < LEVEL else f" {MARK}")
+        few = f" {FEW}" if min(ours["seeds"], rival["seeds"]) < SEEDS else ""
+        kind = "" if found["sequential"] else ", none sequential"
         lines.append(
             f"| {board} | {row}{ours['score']:.4f} ({ours['seeds']}) | "
-            f"{rival['name']} {rival['score']:.4f} ({rival['seeds']}) | {found['run']} of {found['listed']} | "
-            f"{found['difference']:+.4f} {interval} | {p:.4f} | "
+            f"{rival['name']} {rival['score']:.4f} ({rival['seeds']}) | {found['run']} of {found['listed']}{kind} | "
+            f"{found['difference']:+.4f} {interval} | {p:.4f}{few} | "
             f"{ours['processor']:,.0f} against {rival['processor']:,.0f}{foreign} |"
         )
     return "\n".join(lines)

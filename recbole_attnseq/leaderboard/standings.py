@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shlex
 import statistics
@@ -137,20 +138,22 @@ def make_table(
 ) -> Table:
     """The table of a board's cells on one data set.
 
-    Records of another split than most of the table's are left out, named; so are cells whose records disagree.
+    Records of another split or protocol than most of the table's are left out, named; so are cells whose records
+    disagree.
     """
     states = [(cell, state_of(cell, inventory, runs)) for cell in cells if cell.row.dataset == dataset]
-    splits = Counter(state.record.split_hash for _, state in states if state.record is not None)
-    split = splits.most_common(1)[0][0] if splits else None
+    kinds = Counter(_kind(state.record) for _, state in states if state.record is not None)
+    kind = kinds.most_common(1)[0][0] if kinds else None
+    split = kind[0] if kind else None
     rows: dict[str, TableRow] = {}
     notes: list[str] = []
     for cell, state in states:
         row = rows.setdefault(cell.row.name, TableRow(cell.row.name, cell.row.model))
         if state.word == DONE and state.record is not None and state.path is not None:
-            if state.record.split_hash == split:
+            if _kind(state.record) == kind:
                 row.runs.append((state.path, state.record))
                 continue
-            notes.append(f"{state.path.name} is of split {state.record.split_hash}, the table of {split}: left out.")
+            notes.append(_left_out(state.path.name, state.record, kind))
         row.empty.append((cell.seed, _why(state)))
     names = tuple(metric.lower() for metric in compared)
     full = sorted((row for row in rows.values() if row.runs), key=lambda row: -row.score(names[0])[0])
@@ -162,9 +165,24 @@ def make_table(
     return Table(board, dataset, names, [*full, *(row for row in rows.values() if not row.runs)], known, notes)
 
 
+def _kind(record: RunRecord) -> tuple[str, str]:
+    """What records must share to compare: the split's hash, and the protocol."""
+    return record.split_hash, json.dumps(record.protocol, sort_keys=True)
+
+
+def _left_out(name: str, record: RunRecord, kind: tuple[str, str] | None) -> str:
+    split, protocol = kind or ("", "{}")
+    if record.split_hash != split:
+        return f"{name} is of split {record.split_hash}, the table of {split}: left out."
+    usual = json.loads(protocol)
+    keys = [key for key in record.protocol if record.protocol[key] != usual.get(key)]
+    others = ", ".join(f"{key} {record.protocol[key]}, the table's {usual.get(key)}" for key in keys)
+    return f"{name} was ranked otherwise ({others}): left out; settings of the board make one rule for all."
+
+
 def _why(state: State) -> str:
     if state.word == DONE:
-        return "its record is of another split"
+        return "its record is of another split or protocol"
     return {"missing": "not run yet", "stale": "to be run again"}.get(state.word, state.why)
 
 
@@ -202,7 +220,7 @@ def aligned(record: RunRecord, users: Sequence[str]) -> list[int]:
 
 def cost(records: Sequence[RunRecord]) -> dict[str, Any]:
     """Means over seeds of what the runs took (epochs, seconds, processor seconds, MiB, parameters), and on what."""
-    epochs = [max(1, len(record.curve)) for record in records]
+    epochs = [record.epochs for record in records]
     return {
         "epochs": round(statistics.mean(epochs), 1),
         "seconds": round(statistics.mean(r.seconds for r in records), 1),

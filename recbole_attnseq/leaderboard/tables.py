@@ -15,6 +15,7 @@ from pathlib import Path
 from recbole_attnseq.errors import UserError
 from recbole_attnseq.leaderboard.measures import per_target
 from recbole_attnseq.leaderboard.records import RunRecord, read_record
+from recbole_attnseq.leaderboard.standings import processors
 
 BEGIN, END = "<!-- results: generated -->", "<!-- results: end -->"
 
@@ -56,19 +57,21 @@ def markdown(records: Sequence[RunRecord]) -> str:
         cells[record.protocol["exclude_history"], record.row, record.config_hash].append(record)
     heads = [
         "ranked among", "model", "seeds", "valid NDCG@10", "test NDCG@10", "test Recall@10", "epochs",
-        "processor s an epoch",
+        "processor s an epoch", "processor",
     ]  # fmt: skip
     lines = ["| " + " | ".join(heads) + " |", "|---" * len(heads) + "|"]
     best_first = sorted(cells.items(), key=lambda cell: (cell[0][0], -_mean(cell[1], "ndcg@10")))
     for (new, row, _), runs in best_first:
         tests = [_score(run, "ndcg@10") for run in runs]
         spread = f" ± {statistics.stdev(tests):.4f}" if len(tests) > 1 else ""
-        epochs = statistics.mean(len(run.curve) for run in runs)
-        seconds = statistics.mean(run.processor_seconds / max(1, len(run.curve)) for run in runs)
-        valid = statistics.mean(run.valid["ndcg@10"] for run in runs)
+        epochs = statistics.mean(run.epochs for run in runs)
+        seconds = statistics.mean(run.processor_seconds / run.epochs for run in runs)
+        known = [run.valid["ndcg@10"] for run in runs if "ndcg@10" in run.valid]
+        valid = f"{statistics.mean(known):.4f}" if known else ""
         lines.append(
-            f"| {'new items' if new else 'all items'} | {row} | {len(runs)} | {valid:.4f} | "
-            f"{statistics.mean(tests):.4f}{spread} | {_mean(runs, 'recall@10'):.4f} | {epochs:.0f} | {seconds:.1f} |"
+            f"| {'new items' if new else 'all items'} | {row} | {len(runs)} | {valid} | "
+            f"{statistics.mean(tests):.4f}{spread} | {_mean(runs, 'recall@10'):.4f} | {epochs:.0f} | {seconds:.1f} | "
+            f"{processors(runs)} |"
         )
     return "\n".join(lines)
 

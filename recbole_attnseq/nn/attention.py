@@ -105,7 +105,8 @@ class Attention(nn.Module):
         """The gated sum of the last state's score and the attention's."""
         if self.gate is None:
             return past
-        return torch.lerp(now, past, torch.sigmoid(self.gate).to(now))
+        # Autocast gives averages wide or narrow, by the route that they took.
+        return torch.lerp(now, past.to(now), torch.sigmoid(self.gate).to(now))
 
     @staticmethod
     def _outside(packing: Packing) -> Tensor:

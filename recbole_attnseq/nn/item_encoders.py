@@ -55,7 +55,8 @@ class IdEncoder(ItemEncoder):
         self.table = nn.Embedding(items, width, padding_idx=0, sparse=sparse)
         self.history = self.table if tied else nn.Embedding(items, width, padding_idx=0, sparse=sparse)
         self.dense = nn.Sequential(nn.Linear(width, width), nn.ReLU()) if dense else nn.Identity()
-        for table in {self.table, self.history}:
+        # No set: its order follows memory addresses, and with it which table gets which draws.
+        for table in [self.table] if tied else [self.table, self.history]:
             nn.init.normal_(table.weight, std=scale)
             with torch.no_grad():
                 table.weight[0].zero_()

@@ -67,9 +67,11 @@ class _Recurrent(UserEncoder):
         self.activation = nn.ReLU() if activation == "relu" else nn.Identity()
 
     def forward(self, inputs: Tensor, packing: Packing) -> Tensor:
-        # On a CPU recurrent layers stay wide under autocast: without AVX-512 oneDNN has no narrow LSTM and raises.
-        if inputs.device.type == "cpu" and torch.is_autocast_enabled("cpu"):
-            with torch.autocast("cpu", enabled=False):
+        # Recurrent layers stay wide under autocast. On a CPU without AVX-512 oneDNN has no narrow LSTM and raises; on
+        # CUDA autocast takes float16 for cuDNN's recurrent layers whatever it was told, and nothing scales the loss.
+        device = inputs.device.type
+        if torch.is_autocast_enabled(device):
+            with torch.autocast(device, enabled=False):
                 output = self._states(inputs.float(), packing)
         else:
             output = self._states(inputs, packing)

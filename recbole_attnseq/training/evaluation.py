@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -144,7 +144,8 @@ def rank_targets(
             flags = torch.empty_like(scores, dtype=torch.float32)
         # Sums of truth values are an order slower on a CPU than those of numbers.
         counting = torch.float32 if scores.shape[1] <= COUNTABLE else torch.float64
-        higher = torch.gt(scores, own, out=flags).sum(1, dtype=counting).long()
+        # Not those above but all but those at most as high: a score that is no number must not look perfect.
+        higher = scores.shape[1] - torch.le(scores, own, out=flags).sum(1, dtype=counting).long()
         # Ties are rare, but a model that scores everything alike must not look perfect.
         tied = torch.eq(scores, own, out=flags).sum(1, dtype=counting) > 1
         if bool(tied.any()):
@@ -187,31 +188,40 @@ def seen_items(dataset: Any) -> Callable[[slice], tuple[Tensor, Tensor]]:
     return from_store
 
 
+def answers(metrics: Sequence[str]) -> bool:
+    """Whether all metrics follow from the ranks of targets and the highest items, so that no score need be kept."""
+    from recbole.evaluator.register import metric_information
+
+    return {need for metric in metrics for need in metric_information[metric.lower()]} <= ANSWERED
+
+
 def exclude_history(trainer: Any) -> None:
     """Make a trainer of RecBole's leave seen items out of its rankings, in validation and test.
 
     RecBole does so for its general models but not for its sequential ones; a fair table needs one rule for all.
-    AttnSeq's trainer has the rule built in (``exclude_history``), general models need none. Calling it again changes
-    nothing.
+    AttnSeq's own way of ranking has the rule built in, so here it is only given to the way of RecBole's that metrics
+    like GAUC take; general models need none. Calling it again changes nothing.
 
     Raises:
         UserError: several processes, whose shares of the rows are RecBole's secret.
     """
     from recbole.utils import ModelType
 
-    done = hasattr(trainer, "rank") or hasattr(trainer, "restart_rows")
-    if trainer.config["MODEL_TYPE"] != ModelType.SEQUENTIAL or done:
+    built_in = hasattr(trainer, "rank") and answers(trainer.config["metrics"])
+    if trainer.config["MODEL_TYPE"] != ModelType.SEQUENTIAL or built_in or hasattr(trainer, "restart_rows"):
         return
     if not trainer.config["single_spec"]:
         raise UserError(
-            f"exclude_history with several processes works for AttnSeq alone; run {trainer.config['model']} with one, "
-            "or set exclude_history=False."
+            f"exclude_history with several processes works for AttnSeq's ranks alone, which {trainer.config['model']} "
+            f"with the metrics {', '.join(trainer.config['metrics'])} does not take; run one process, or set "
+            "exclude_history=False."
         )
     score, evaluate = trainer._full_sort_batch_eval, trainer.evaluate
     place: dict[str, Any] = {}
 
     def evaluate_from_start(eval_data: Any, *args: Any, **kwargs: Any) -> Any:
-        place.update(row=0, seen=seen_items(eval_data._dataset))
+        if eval_data:  # a split may leave a part empty
+            place.update(row=0, seen=seen_items(eval_data._dataset))
         return evaluate(eval_data, *args, **kwargs)
 
     def score_unseen(batch: Any) -> Any:

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from recbole_attnseq.compat import clean_argv
+from recbole_attnseq.errors import UserError
 from recbole_attnseq.registration import MODEL
 from recbole_attnseq.training.baseline_batches import bucketed, group
 from recbole_attnseq.training.baseline_layers import lighten
@@ -107,6 +108,7 @@ def train(
     fast_batches: str | None = None,
     fast_layers: bool = False,
     compiled: bool = False,
+    ranked: bool = False,
     each_epoch: Callable[[dict[str, float]], None] | None = None,
     snapshot: Snapshot | None = None,
 ) -> Session:
@@ -119,8 +121,13 @@ def train(
         fast_layers: put cheaper arithmetic under RecBole's models where that is proven to compute the same.
         compiled: run the forward pass of RecBole's models through ``torch.compile``: the same function, faster on
             a CPU from the second batch on.
+        ranked: refuse, before anything is trained, what gives no rank of every test target.
         each_epoch: called with each point of the curve.
         snapshot: go on from it where it is of this very run, and keep it up to date.
+
+    Raises:
+        UserError: with ``ranked``, a test part that is empty, ranked among sampled candidates or, for a general model,
+            of several targets a user.
     """
     from recbole.data import create_dataset, data_preparation
     from recbole.utils import init_logger, init_seed
@@ -129,6 +136,8 @@ def train(
         init_seed(config["seed"], config["reproducibility"])
         init_logger(config)
         train_data, valid_data, test_data = data_preparation(config, create_dataset(config))
+        if ranked:
+            _check_ranked(config, test_data)
         trainer = make_trainer(config, train_data)
     model = trainer.model
     session = Session(config, trainer, train_data, valid_data, test_data)
@@ -165,9 +174,28 @@ def train(
     )
     session.seconds, session.processor_seconds = time.perf_counter() - start, time.process_time() - processor
     session.valid_result = {key: float(value) for key, value in (valid_result or {}).items()}
-    session.test_result = {key: float(value) for key, value in trainer.evaluate(test_data).items()}
-    session.ranking = rank_loader(trainer, test_data)
+    session.test_result = {key: float(value) for key, value in (trainer.evaluate(test_data) or {}).items()}
+    session.ranking = rank_loader(trainer, test_data) if test_data else None
     return session
+
+
+def _check_ranked(config: Any, test_data: Any) -> None:
+    from recbole.data.dataloader import FullSortEvalDataLoader
+    from recbole.utils import ModelType
+
+    split = config["eval_args"]["split"]
+    if not test_data:
+        raise UserError(f"the split {split} leaves no test part, and a record is of one; choose another split.")
+    if not isinstance(test_data, FullSortEvalDataLoader):
+        mode = config["eval_args"]["mode"]
+        raise UserError(f"eval_args: mode {mode} samples candidates for the test, and a record ranks all: use full.")
+    dataset = test_data._dataset
+    users = dataset.inter_feat[dataset.uid_field]
+    if config["MODEL_TYPE"] != ModelType.SEQUENTIAL and len(users.unique()) < len(users):
+        raise UserError(
+            f"the split {split} gives users several test targets, and a record of {config['model']}, which ranks them "
+            "at once, holds one: use split {LS: valid_and_test}."
+        )
 
 
 def by_user(session: Session) -> tuple[list[str], Tensor]:

@@ -24,8 +24,8 @@ from recbole_attnseq.training.averaging import WeightAverage
 from recbole_attnseq.training.batching import cut
 from recbole_attnseq.training.checkpoints import read_checkpoint
 from recbole_attnseq.training.evaluation import (
-    ANSWERED,
     Ranking,
+    answers,
     cut_by_tokens,
     encode_ahead,
     rank_targets,
@@ -43,7 +43,7 @@ class AttnSeqTrainer(Trainer):  # type: ignore[misc]
         super().__init__(config, model)
         self.precision = choose(config["precision"], self.device)
         model.network.low_precision = self.precision.logits
-        self._batches: SequenceBatches | None = None
+        self._batches: tuple[Any, SequenceBatches] | None = None  # the data set that they are of, and they
         self.average: WeightAverage | None = None  # begins with the first epoch: whoever only evaluates needs none
 
     def _sparse_tables(self) -> list[Tensor]:
@@ -74,6 +74,9 @@ class AttnSeqTrainer(Trainer):  # type: ignore[misc]
             return fused(super()._build_optimizer(**kwargs))
         if self.learner.lower() != "adam":
             raise UserError(f"learner is {self.learner}, but sparse_updates needs adam; set one of the two otherwise.")
+        if self.clip_grad_norm or not self.config["single_spec"]:
+            other = "clip_grad_norm" if self.clip_grad_norm else "several processes"
+            raise UserError(f"sparse_updates does not work with {other}; set it to auto or False.")
         dense: list[torch.nn.Parameter] = [
             p for p in self.model.parameters() if all(p is not table for table in tables)
         ]
@@ -81,9 +84,10 @@ class AttnSeqTrainer(Trainer):  # type: ignore[misc]
 
     def batches(self, train_data: Any) -> SequenceBatches:
         """How an epoch over ``train_data`` is cut (see :func:`~recbole_attnseq.training.batching.cut`)."""
-        if self._batches is None:
-            self._batches = cut(self.config, self.model.network, sequence_store(train_data._dataset))
-        return self._batches
+        dataset = train_data._dataset
+        if self._batches is None or self._batches[0] is not dataset:
+            self._batches = dataset, cut(self.config, self.model.network, sequence_store(dataset))
+        return self._batches[1]
 
     def _train_epoch(
         self, train_data: Any, epoch_idx: int, loss_func: Any = None, show_progress: bool = False
@@ -151,14 +155,15 @@ class AttnSeqTrainer(Trainer):  # type: ignore[misc]
         self, eval_data: Any, load_best_model: bool = True, model_file: str | None = None, show_progress: bool = False
     ) -> Any:
         """RecBole's ``evaluate``; full ranking takes our blocks, sampled candidates take RecBole's own way."""
-        needs = {need for metric in self.config["metrics"] for need in metric_information[metric.lower()]}
-        if not eval_data or not isinstance(eval_data, FullSortEvalDataLoader) or not needs <= ANSWERED:
+        metrics = self.config["metrics"]
+        if not eval_data or not isinstance(eval_data, FullSortEvalDataLoader) or not answers(metrics):
             return super().evaluate(eval_data, load_best_model, model_file, show_progress)
         if load_best_model:
             self._load(model_file or self.saved_model_file)
         self.model.eval()
         largest = max(self.config["topk"])
-        ranking = self.rank(eval_data._dataset, top=largest if "rec.items" in needs else 0)
+        shown = any("rec.items" in metric_information[metric.lower()] for metric in metrics)
+        ranking = self.rank(eval_data._dataset, top=largest if shown else 0)
         struct = ranking.as_struct(largest)
         for key, value in self.eval_collector.data_struct._data_dict.items():
             struct.set(key, value)

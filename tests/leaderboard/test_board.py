@@ -68,6 +68,13 @@ BAD: dict[str, tuple[dict[str, Any], str]] = {
     "no data set": ({"datasets": None}, r"'datasets' names none"),
     "metric": ({"settings": {"metrics": ["NDGC"]}}, r"unknown metric 'NDGC'"),
     "compared metric": ({"compare": ["NDGC@10"]}, r"compare: unknown metric 'NDGC'. Did you mean 'NDCG'"),
+    "a metric of no user": ({"compare": ["ItemCoverage@10"]}, r"ItemCoverage@10 is no mean over users; choose Recall"),
+    "a metric that is no list": ({"compare": "NDCG@10"}, r"compare is 'NDCG@10'; write a list, e.g. \[NDCG@10\]"),
+    "a number of metrics": ({"compare": 5}, r"compare is 5; write a list"),
+    "a file that is no list": (
+        {"models": {"Pop": {"config_files": "a.yaml"}}},
+        r"config_files is 'a.yaml'; write a list",
+    ),
     "cut-off": ({"compare": ["NDCG"]}, r"'NDCG' has no cut-off"),
     "model on unknown data set": (
         {"models": {"Pop": {"datasets": {"ml-100": {}}}}},

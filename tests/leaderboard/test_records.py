@@ -59,6 +59,8 @@ def test_models_of_both_kinds_share_users_and_split(tiny: str, quiet: dict[str, 
         (lambda text: json.dumps({**json.loads(text), "schema": 99}), "schema 99"),
         (lambda text: json.dumps({k: v for k, v in json.loads(text).items() if k != "ranks"}), "ranks"),
         (lambda text: "[]", "schema None"),
+        (lambda text: json.dumps({**json.loads(text), "ranks": json.loads(text)["ranks"][1:]}), "a rank for each user"),
+        (lambda text: json.dumps({**json.loads(text), "ranks": None}), "a rank for each user"),
     ],
 )
 def test_spoiled_records_are_refused(tiny: str, quiet: dict[str, Any], spoil: Any, reason: str) -> None:
@@ -67,6 +69,18 @@ def test_spoiled_records_are_refused(tiny: str, quiet: dict[str, Any], spoil: An
     with pytest.raises(UserError, match=reason) as caught:
         read_record(path)
     assert str(path) in str(caught.value)
+
+
+def test_epochs_are_counted_by_their_numbers(tiny: str, quiet: dict[str, Any]) -> None:
+    """Not every epoch need be validated, and none where there is nothing to validate on."""
+    assert _record("BPR", tiny, quiet, epochs=4, eval_step=2).epochs == 4
+    unseen = {"split": {"LS": "test_only"}, "order": "TO", "mode": "full"}
+    assert _record("BPR", tiny, quiet, epochs=3, eval_args=unseen).epochs == 3
+
+
+def test_a_folder_is_no_record(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="cannot be read"):
+        read_record(tmp_path)
 
 
 def test_a_missing_record_is_named() -> None:

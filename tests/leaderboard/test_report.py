@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from recbole_attnseq.leaderboard.ablation import read_trials
 from recbole_attnseq.leaderboard.board import read_board
 from recbole_attnseq.leaderboard.cells import cells_of, write_failure
 from recbole_attnseq.leaderboard.facts import facts_path, popularity_bounds, read_facts
@@ -20,6 +22,7 @@ from recbole_attnseq.leaderboard.records import RunRecord, read_record
 from recbole_attnseq.leaderboard.report import assemble, write_report
 from recbole_attnseq.leaderboard.significance import compare, holm
 from recbole_attnseq.leaderboard.standings import aligned
+from recbole_attnseq.training.processes import write_whole
 from tests.leaderboard.fakes import SPLIT, fake_facts, fake_record, fill, ranks, write_board
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -115,6 +118,32 @@ def test_a_record_of_another_split_is_never_averaged_in(boards: Path) -> None:
     (row,) = [row for row in table["rows"] if row["name"] == "FPMC"]
     assert row["runs"] == []
     assert "left out" in table["notes"][0]
+
+
+def test_a_record_of_another_protocol_is_never_averaged_in(boards: Path) -> None:
+    """Ranked among seen items, too: on the same split, and yet another question."""
+    (cell,) = [c for c in cells_of(read_board(boards / "tiny.yaml"), Path("none")) if c.row.name == "FPMC"]
+    record = fake_record(cell, ranks(5, 0.5))
+    other = not record.protocol["exclude_history"]
+    dataclasses.replace(record, protocol={**record.protocol, "exclude_history": other}).save(RESULTS / "runs")
+    (table,) = assemble(boards, RESULTS)["tables"]
+    (row,) = [row for row in table["rows"] if row["name"] == "FPMC"]
+    assert row["runs"] == []
+    assert row["empty"] == [[2020, "its record is of another split or protocol"]]
+    assert f"exclude_history {other}, the table's {not other}" in table["notes"][0]
+
+
+def test_equal_settings_that_gave_two_results_are_two_trials(workdir: Path) -> None:
+    board = write_board(workdir / "boards", {"AttnSeq": None})
+    (cell,) = cells_of(read_board(board), Path("none"))
+    record = fake_record(cell, ranks(5, 0.5))
+    folder = workdir / "ablation" / "tiny"
+    trials = {"old": record, "copy": record, "new": dataclasses.replace(record, ranks=ranks(6, 0.2), commit="b" * 12)}
+    for name, trial in trials.items():
+        write_whole(folder / f"{name}.json", json.dumps(dataclasses.asdict(trial)))
+    ((group,), skipped) = read_trials(workdir / "ablation", {}, {})
+    assert sorted(bar["name"] for bar in group["bars"]) == ["copy", "new"]
+    assert not skipped
 
 
 def test_the_report_does_not_depend_on_where_it_is_made(boards: Path, tmp_path: Path) -> None:

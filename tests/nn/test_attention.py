@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
 import torch
 from torch import Tensor
 
+from recbole_attnseq.nn.attention import ATTENTIONS
 from recbole_attnseq.nn.packing import Packing
 from tests.building import vectors
 from tests.contracts import AttentionContract
@@ -54,3 +56,12 @@ class TestLast(AttentionContract):
 
     def test_it_has_nothing_to_learn(self) -> None:
         assert list(self.attention().parameters()) == []
+
+
+@pytest.mark.parametrize("past", [torch.float32, torch.bfloat16])
+def test_scores_of_two_widths_mix(past: torch.dtype) -> None:
+    """Autocast on CUDA gives a softmax's averages in float32 beside products in bfloat16."""
+    attention = ATTENTIONS["dot"](width=8, heads=1, hidden=8, scale=1.0, gate=True)
+    mixed = attention.mix(torch.ones(3, 2, dtype=torch.bfloat16), torch.zeros(3, 2, dtype=past))
+    assert mixed.dtype == torch.bfloat16
+    assert mixed.shape == (3, 2)

@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from recbole_attnseq.errors import UserError
+from recbole_attnseq.nn.item_encoders import IdEncoder
 from recbole_attnseq.nn.network import Network
 from tests.building import settings
 from tests.contracts import ItemEncoderContract
@@ -79,3 +80,16 @@ class TestFeatures(ItemEncoderContract):
 class TestFeaturesDense(ItemEncoderContract):
     name = "features"
     changes: ClassVar[dict[str, Any]] = {"item_dense": True, "tie_embeddings": False}
+
+
+def test_untied_tables_begin_alike_wherever_they_lie_in_memory() -> None:
+    """The candidates' table is drawn first, as a tied one is; an order by addresses would differ from run to run."""
+    kept = []  # shifts what follows in memory
+    for _ in range(16):
+        torch.manual_seed(1)
+        encoder = IdEncoder(items=5, width=4, dense=False, tied=False, scale=0.02)
+        kept.append((encoder, [object() for _ in range(97)]))
+    for encoder, _ in kept:
+        assert encoder.table.weight.equal(kept[0][0].table.weight)
+        assert encoder.history.weight.equal(kept[0][0].history.weight)
+        assert not encoder.table.weight.equal(encoder.history.weight)

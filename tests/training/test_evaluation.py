@@ -79,6 +79,19 @@ def test_equal_scores_are_no_perfect_ranking() -> None:
     assert ranking.rank.tolist() == [1, 5, 10]
 
 
+def test_what_is_no_number_ranks_last() -> None:
+    """A diverged model must not look perfect."""
+    scores = torch.randn(4, 10)
+    scores[0, 5] = float("nan")  # the target
+    scores[1] = float("nan")  # everything
+    scores[2, 3] = float("nan")  # a rival counts as higher
+    scores[2, 5], scores[3, 5] = 100.0, 100.0
+    found = rank_targets(lambda rows: scores[rows].clone(), torch.tensor([5, 5, 5, 5]), 2).rank
+    assert found[0] > 9
+    assert found[1] > 9
+    assert found[2:].tolist() == [2, 1]
+
+
 def test_seen_items_leave_the_ranking_but_the_target_stays() -> None:
     scores = torch.tensor([[9.0, 5.0, 4.0, 3.0, 2.0]])
     seen = lambda rows: (torch.tensor([0, 0]), torch.tensor([1, 3]))  # noqa: E731
@@ -114,6 +127,42 @@ def test_baselines_obey_the_same_rule(tiny: str, quiet: dict[str, Any]) -> None:
     assert not (plain.ranking.rank <= items - seen).all()
     hits = (masked.ranking.rank <= 5).double().mean()
     assert masked.test_result["hit@5"] == pytest.approx(float(hits), abs=1e-4)
+
+
+def test_history_is_left_out_whatever_the_metrics(tiny: str, quiet: dict[str, Any]) -> None:
+    """GAUC needs all scores, so RecBole's own evaluation computes it: the rule must hold there, too."""
+    settings = {"exclude_history": True, "hidden_size": 16, "n_layers": 1, "precision": "float32"}
+    usual = _session("AttnSeq", tiny, quiet, **settings)
+    mixed = _session("AttnSeq", tiny, quiet, **settings, metrics=["Recall", "MRR", "NDCG", "GAUC"])
+    assert mixed.ranking.rank.equal(usual.ranking.rank)
+    assert 0 < mixed.test_result["gauc"] <= 1
+    for name in ("recall@1", "mrr@5", "ndcg@5"):
+        assert mixed.test_result[name] == pytest.approx(usual.test_result[name], abs=1e-4), name
+        assert mixed.valid_result[name] == pytest.approx(usual.valid_result[name], abs=1e-4), name
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({"eval_args": {"split": {"LS": "valid_only"}, "order": "TO", "mode": "full"}}, "no test part"),
+        ({"eval_args": {"split": {"LS": "valid_and_test"}, "order": "TO", "mode": "uni5"}}, "samples candidates"),
+    ],
+)
+def test_what_gives_no_ranks_is_told_before_training(
+    tiny: str, quiet: dict[str, Any], settings: dict[str, Any], words: str
+) -> None:
+    config = configure("AttnSeq", tiny, settings={**quiet, "epochs": 1, **settings})
+    with pytest.raises(UserError, match=words):
+        train(config, ranked=True, each_epoch=lambda point: pytest.fail("it was trained"))
+    session = train(config)
+    assert session.ranking is None
+    assert bool(session.test_result) == (words != "no test part")
+
+
+def test_several_targets_of_a_general_model_are_told_before_training(tiny: str, quiet: dict[str, Any]) -> None:
+    split = {"eval_args": {"split": {"RS": [0.5, 0.25, 0.25]}, "order": "RO", "mode": "full"}}
+    with pytest.raises(UserError, match="several test targets"):
+        train(configure("BPR", tiny, settings={**quiet, "epochs": 1, **split}), ranked=True)
 
 
 @pytest.mark.parametrize("model", ["Pop", "BPR", "SASRec"])

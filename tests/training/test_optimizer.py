@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from typing import Any
+from unittest import mock
 
 import pytest
 import torch
@@ -96,3 +97,15 @@ def test_the_fused_step_is_adams() -> None:
 def test_other_optimizers_stay_as_they_are() -> None:
     optimizer = torch.optim.AdamW(nn.Linear(2, 2).parameters())
     assert fused(optimizer) is optimizer
+
+
+def test_sparse_updates_and_clipping_exclude_each_other(cycle: str, quiet: dict[str, Any]) -> None:
+    """Clipping takes the norm of dense gradients; nobody who left it to us is stopped."""
+    common = {
+        **quiet, "loss_type": "sampled_softmax", "num_negatives": 6, "epochs": 1, "clip_grad_norm": {"max_norm": 1.0},
+    }  # fmt: skip
+    with pytest.raises(UserError, match="clip_grad_norm"):
+        train(configure("AttnSeq", cycle, settings={**common, "sparse_updates": True}))
+    with mock.patch("recbole_attnseq.model.SPARSE_ABOVE", 1):
+        session = train(configure("AttnSeq", cycle, settings={**common, "sparse_updates": "auto"}))
+    assert not session.trainer.model.network.item_encoder.table.sparse
