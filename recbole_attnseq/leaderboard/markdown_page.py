@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from recbole_attnseq.leaderboard.ablation import DEFAULT
-from recbole_attnseq.leaderboard.rivals import FEW, FOREIGN, MARK, SEEDS, summary
+from recbole_attnseq.leaderboard.rivals import BUCKETED, FEW, FOREIGN, MARK, SEEDS, summary
 
 _INTRO = f"""# Leaderboard
 
@@ -19,8 +19,10 @@ searched; AttnSeq's defaults were chosen on the validation parts of all these da
 the rank of every test target; of equal scores the lower item number comes first. `±` is the standard deviation over
 seeds. `against` is the difference to the best other row, seeds averaged user by user, with its 95% bootstrap interval;
 p is of a paired randomisation test over users, corrected by Holm's method for all rows of the table. {MARK} marks a
-difference that is not significant (p at least 0.05). Seconds are of the processor, summed over cores; those of
-different kinds of processors do not compare.
+difference that is not significant (p at least 0.05). {BUCKETED}: trained in batches of like lengths (`--fast_batches`
+alone); on nemig-en that cost NARM a fifth of its NDCG@10 and SASRec nothing certain (docs/DEVELOPING.md), so
+these cells are to be run again as RecBole trains. Seconds are of the processor, summed over cores; those of different
+kinds of processors do not compare.
 """
 
 _RIVALS = f"""## AttnSeq against the best of the others
@@ -140,9 +142,10 @@ def _main(rows: Sequence[Mapping[str, Any]], first: str) -> str:
             interval = f"[{found['low']:+.4f}, {found['high']:+.4f}]"
             against, p = f"{found['difference']:+.4f} {interval} {found['other']}{mark}", f"{found['holm']:.4f}"
         cost = row["cost"]
+        name = f"{row['name']} {BUCKETED}" if row["bucketed"] else row["name"]
         seeds = f"{len(row['runs'])}" + (f" of {len(row['runs']) + len(row['empty'])}" if row["empty"] else "")
         lines.append([
-            row["name"], seeds, *(cell(row["metrics"][m]) for m in ("ndcg@10", "recall@10", "mrr@10")), against, p,
+            name, seeds, *(cell(row["metrics"][m]) for m in ("ndcg@10", "recall@10", "mrr@10")), against, p,
             f"{cost['epochs']:.0f}", f"{cost['epoch']:.2f}", f"{cost['processor']:.0f}", cost["processors"],
             f"{cost['memory']:,}", f"{cost['parameters']:,}",
         ])  # fmt: skip

@@ -13,6 +13,8 @@ from typing import Any
 from recbole_attnseq.errors import UserError
 from recbole_attnseq.leaderboard.items import beyond_accuracy
 from recbole_attnseq.leaderboard.layout import json_text
+from recbole_attnseq.registration import MODEL
+from recbole_attnseq.training.baseline_batches import PADDING_FREE
 from recbole_attnseq.training.memory import peak_resident_mib
 from recbole_attnseq.training.processes import write_whole
 from recbole_attnseq.training.provenance import commit, hardware, versions
@@ -82,6 +84,12 @@ class RunRecord:
     def epochs(self) -> int:
         """How many epochs were trained; validated or not."""
         return int(self.curve[-1]["epoch"]) + 1 if self.curve else max(1, int(self.config.get("epochs") or 1))
+
+    @property
+    def bucketed(self) -> bool:
+        """Whether the model saw batches of like lengths, which is other training than RecBole's."""
+        cut = self.model in PADDING_FREE and self.model != MODEL
+        return cut and self.notes.get("fast_batches") in (True, "bucketed")
 
     def save(self, folder: str | os.PathLike[str]) -> Path:
         """Write to ``folder``/dataset/name, whole or not at all."""

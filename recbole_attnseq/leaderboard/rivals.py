@@ -13,6 +13,7 @@ from recbole_attnseq.registration import MODEL
 
 MARK = "≈"  # the difference is not significant
 FOREIGN = "†"  # seconds of more than one kind of processor
+BUCKETED = "§"  # trained on batches of like lengths
 FEW = "‡"  # a side with too few seeds to tell how far they spread
 SEEDS = 3
 METRIC = "ndcg@10"
@@ -64,6 +65,7 @@ def _side(row: TableRow, metric: str) -> dict[str, Any]:
         "name": row.name,
         "score": round(row.score(metric)[0], 6),
         "seeds": len(records),
+        "bucketed": any(record.bucketed for record in records),
         "processor": cost(records)["processor"],
     }
 
@@ -82,11 +84,12 @@ def summary(report: Mapping[str, Any]) -> str:
         foreign = f" {FOREIGN}" if "," in found["processors"] else ""
         interval = f"[{found['low']:+.4f}, {found['high']:+.4f}]" + ("" if p < LEVEL else f" {MARK}")
         few = f" {FEW}" if min(ours["seeds"], rival["seeds"]) < SEEDS else ""
+        bucketed = f" {BUCKETED}" if rival["bucketed"] else ""
         kind = "" if found["sequential"] else ", none sequential"
         lines.append(
             f"| {board} | {row}{ours['score']:.4f} ({ours['seeds']}) | "
-            f"{rival['name']} {rival['score']:.4f} ({rival['seeds']}) | {found['run']} of {found['listed']}{kind} | "
-            f"{found['difference']:+.4f} {interval} | {p:.4f}{few} | "
+            f"{rival['name']} {rival['score']:.4f} ({rival['seeds']}){bucketed} | "
+            f"{found['run']} of {found['listed']}{kind} | {found['difference']:+.4f} {interval} | {p:.4f}{few} | "
             f"{ours['processor']:,.0f} against {rival['processor']:,.0f}{foreign} |"
         )
     return "\n".join(lines)

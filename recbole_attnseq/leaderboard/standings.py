@@ -70,6 +70,7 @@ class TableRow:
             key: rounded(mean_and_deviation(values)) for key, values in beyond.items() if values
         }
         result["cost"] = cost(records)
+        result["bucketed"] = any(record.bucketed for record in records)
         result["versus"] = {
             metric: {
                 "other": other,

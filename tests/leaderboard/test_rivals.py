@@ -12,10 +12,11 @@ import pytest
 from recbole_attnseq.cli import main
 from recbole_attnseq.leaderboard.board import read_board
 from recbole_attnseq.leaderboard.cells import cells_of
+from recbole_attnseq.leaderboard.markdown_page import markdown
 from recbole_attnseq.leaderboard.measures import per_target
 from recbole_attnseq.leaderboard.records import read_record
 from recbole_attnseq.leaderboard.report import assemble
-from recbole_attnseq.leaderboard.rivals import FEW, FOREIGN, MARKS, summary
+from recbole_attnseq.leaderboard.rivals import BUCKETED, FEW, FOREIGN, MARKS, summary
 from recbole_attnseq.leaderboard.significance import compare
 from recbole_attnseq.leaderboard.standings import processors
 from recbole_attnseq.leaderboard.tables import insert
@@ -124,7 +125,7 @@ def test_nobody_is_compared_with_nothing(workdir: Path, quality: dict[str, float
 
 def test_p_values_are_corrected_and_what_is_not_significant_is_marked(workdir: Path) -> None:
     sides = {"ours": {"name": "AttnSeq", "score": 0.2, "seeds": 3, "processor": 1200.4}}
-    sides["rival"] = {"name": "FPMC", "score": 0.1, "seeds": 3, "processor": 7.0}
+    sides["rival"] = {"name": "FPMC", "score": 0.1, "seeds": 3, "processor": 7.0, "bucketed": False}
     found = {**sides, "difference": 0.1, "low": 0.05, "high": 0.15, "run": 1, "listed": 9, "sequential": True}
     found["processors"] = "one"
     report: dict[str, Any] = {
@@ -137,6 +138,23 @@ def test_p_values_are_corrected_and_what_is_not_significant_is_marked(workdir: P
     report["tables"][0]["rivals"][0]["p"] = 0.03
     assert "[+0.0500, +0.1500] ≈ | 0.0600 |" in summary(report).splitlines()[2]
     assert "0.0400" in second
+
+
+@pytest.mark.parametrize(
+    ("model", "how", "marked"),
+    [("FPMC", True, True), ("FPMC", "bucketed", True), ("FPMC", "grouped", False), ("BPR", True, False)],
+)
+def test_batches_of_like_lengths_are_marked(workdir: Path, model: str, how: Any, marked: bool) -> None:
+    """Where a model's batches were of that kind at all: BPR has no histories."""
+    board = write_board(workdir / "boards", {"AttnSeq": None, model: None})
+    fill(board, workdir / "results", {"AttnSeq": 0.3, model: 0.1})
+    for cell in cells_of(read_board(board), Path("none")):
+        record = read_record(cell.record_path(RESULTS / "runs"))
+        dataclasses.replace(record, notes={**record.notes, "fast_batches": how}).save(RESULTS / "runs")
+    report = assemble(workdir / "boards", RESULTS)
+    assert (f"(1) {BUCKETED} |" in summary(report)) == marked
+    assert (f"| {model} {BUCKETED} |" in markdown(report)) == marked
+    assert f"| AttnSeq {BUCKETED} |" not in markdown(report)
 
 
 @pytest.mark.parametrize(("model", "kind"), [("BPR", " of 1, none sequential |"), ("FPMC", " of 1 |")])

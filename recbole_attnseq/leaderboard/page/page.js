@@ -100,7 +100,7 @@ function mainTable(table) {
     return [column.key, SMALLER.has(column.key) ? Math.min(...values) : Math.max(...values)];
   }));
   const body = full.map((row) => make("tr", { class: row.model === "AttnSeq" ? "ours" : null },
-    make("th", { scope: "row" }, row.name),
+    make("th", { scope: "row" }, row.bucketed ? `${row.name} §` : row.name),
     ...columns.slice(1).map((column) => make("td", { class: best.get(column.key) === column.value(row) ? "best" : null }, column.text(row))),
     recordsCell(row)));
   for (const row of table.rows.filter((one) => !one.runs.length)) {
