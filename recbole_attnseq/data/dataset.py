@@ -13,6 +13,7 @@ from recbole.data.dataset.sequential_dataset import SequentialDataset
 
 from recbole_attnseq.data.prefixes import PrefixInteraction
 from recbole_attnseq.data.store import SequenceStore
+from recbole_attnseq.errors import UserError
 
 
 class AttnSeqDataset(SequentialDataset):  # type: ignore[misc]
@@ -67,7 +68,11 @@ def _grouped(keys: npt.NDArray[np.int64]) -> tuple[npt.NDArray[np.int64], npt.ND
 
 
 def sequence_store(dataset: Any) -> SequenceStore:
-    """The store behind any of RecBole's sequential data sets, benchmark files included."""
+    """The store behind any of RecBole's sequential data sets, benchmark files included.
+
+    Raises:
+        UserError: a row of a benchmark file has no history, so that there is nothing to predict its target from.
+    """
     feat = dataset.inter_feat
     if isinstance(feat, PrefixInteraction):
         columns = feat.interaction
@@ -78,4 +83,11 @@ def sequence_store(dataset: Any) -> SequenceStore:
             sequence=columns[dataset.uid_field],
         )
     history = getattr(dataset, f"{dataset.iid_field}_list_field")
-    return SequenceStore.from_rows(feat[history], feat[dataset.item_list_length_field], feat[dataset.iid_field])
+    lengths = feat[dataset.item_list_length_field]
+    empty = (lengths < 1).nonzero().flatten()
+    if len(empty):
+        raise UserError(
+            f"{len(empty)} of {len(lengths)} rows in a benchmark file of '{dataset.dataset_name}' have an empty "
+            f"{history} (row {int(empty[0]) + 1} is the first): leave rows without a history out."
+        )
+    return SequenceStore.from_rows(feat[history], lengths, feat[dataset.iid_field])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -12,6 +13,7 @@ from recbole.data import create_dataset
 
 from recbole_attnseq.data.batches import SequenceBatches
 from recbole_attnseq.data.dataset import sequence_store
+from recbole_attnseq.errors import UserError
 from tests.atomic_files import write_table, write_tiny
 from tests.data.stores import seen
 
@@ -124,3 +126,18 @@ def test_splits_are_recboles_row_for_row(tiny: str, quiet: dict[str, Any], split
     for mine, other in zip(ours, theirs, strict=True):
         assert mine.inter_feat.interaction.target.equal(other.inter_feat.interaction.target)
         assert mine.inter_feat.interaction.length.equal(other.inter_feat.interaction.length)
+
+
+def test_a_row_without_a_history_is_named() -> None:
+    columns = {
+        "item_id_list": torch.tensor([[1, 2], [0, 0], [3, 0]]), "item_length": torch.tensor([2, 0, 1]),
+        "item_id": torch.tensor([3, 1, 2]),
+    }  # fmt: skip
+    dataset = SimpleNamespace(
+        inter_feat=columns, iid_field="item_id", item_id_list_field="item_id_list", dataset_name="mine",
+        item_list_length_field="item_length",
+    )  # fmt: skip
+    with pytest.raises(UserError, match=r"1 of 3 rows .* 'mine' have an empty item_id_list \(row 2"):
+        sequence_store(dataset)
+    dataset.inter_feat = {name: column[[0, 2]] for name, column in columns.items()}
+    assert sequence_store(dataset).length.tolist() == [2, 1]
