@@ -99,6 +99,13 @@ def bucketed(loader: Any, model: str) -> Any:
     return BucketedLoader(loader) if may_cut(loader, model) else loader
 
 
+def like_lengths(lengths: Tensor) -> tuple[Tensor, ...]:
+    """Row numbers (N,) of each group that is encoded together, shortest histories (B,) first."""
+    # A GPU would rather have one large group than many small ones.
+    groups: tuple[Tensor, ...] = lengths.argsort().split(GROUP if lengths.device.type == "cpu" else len(lengths))
+    return groups
+
+
 def group(model: Any, name: str, loader: Any) -> None:
     """Have a model compute its batches in groups of like lengths, where it allows that; the batches stay RecBole's.
 
@@ -110,7 +117,6 @@ def group(model: Any, name: str, loader: Any) -> None:
         name: as RecBole knows it.
         loader: of its training data.
     """
-    # A GPU would rather have one large group than many small ones.
     if not may_cut(loader, name) or next(model.parameters()).device.type != "cpu":
         return
     dataset, whole = loader._dataset, model.calculate_loss
@@ -118,7 +124,7 @@ def group(model: Any, name: str, loader: Any) -> None:
     def calculate_loss(self: Any, interaction: Any) -> Tensor:
         lengths = interaction[dataset.item_list_length_field]
         total = torch.zeros(())
-        for rows in lengths.argsort().split(GROUP):
+        for rows in like_lengths(lengths):
             loss = whole(trim(interaction[rows], dataset))
             total = total + loss * (len(rows) / len(lengths))
         return total

@@ -20,9 +20,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from recbole_attnseq.nn.dropout import Dropout
-from recbole_attnseq.training import baseline_batches
+from recbole_attnseq.training.baseline_batches import like_lengths
 from recbole_attnseq.training.caser_windows import caser_forward
-from recbole_attnseq.training.lightsans_last import lightsans_forward
+from recbole_attnseq.training.last_states import lightsans_forward, mixed_values
 
 # Models of whose encoder's output only each history's last state is read.
 LAST_STATE_ONLY = frozenset({"SASRec", "SASRecF"})
@@ -125,9 +125,7 @@ def _attend_last(attention: Any, last: Tensor, states: Tensor, mask: Tensor) -> 
     query = attention.query(last).view(-1, heads, size) / math.sqrt(size)
     folded = torch.einsum("bhs,hsd->bhd", query, attention.key.weight.view(heads, size, -1))
     weights = attention.attn_dropout((folded @ states.transpose(1, 2) + mask).softmax(-1))  # (B, H, L)
-    mixed = torch.einsum("bhd,hsd->bhs", weights @ states, attention.value.weight.view(heads, size, -1))
-    # Behind dropout the weights do not sum to 1.
-    mixed = mixed + weights.sum(-1, keepdim=True) * attention.value.bias.view(heads, size)
+    mixed = mixed_values(attention, weights, states)
     hidden: Tensor = attention.LayerNorm(attention.out_dropout(attention.dense(mixed.flatten(1))) + last)
     return hidden
 
@@ -163,9 +161,7 @@ def _masked_items_loss(self: Any, interaction: Any) -> Tensor:
     sequences, index, items = (interaction[key] for key in (self.MASK_ITEM_SEQ, self.MASK_INDEX, self.POS_ITEMS))
     length = (sequences > 0).sum(-1)
     states, targets = [], []
-    # A GPU would rather have one large group than many small ones.
-    groups = length.argsort().split(baseline_batches.GROUP if sequences.device.type == "cpu" else len(length))
-    for rows in groups:
+    for rows in like_lengths(length):
         encoded = self.forward(sequences[rows, : int(length[rows[-1]])])  # (N, L, D)
         row, mask = (index[rows] > 0).nonzero(as_tuple=True)  # of (N, masks)
         states.append(encoded[row, index[rows][row, mask]])

@@ -1,4 +1,4 @@
-"""LightSANs' last layer for the one state of a history that is read.
+"""Last layers for the one state of a history that is read: LightSANs' whole one, and what it shares with SASRec's.
 
 RecBole's LightSANs encodes every position in every layer and then gathers the last item's. Its attention asks a few
 interests, weighted means of the history, and a softmax runs over the positions (padding is among them, as there): so
@@ -59,14 +59,21 @@ def _attend_last(attention: Any, states: Tensor, positions: Tensor, last: Tensor
     places = attention.pos_ln(positions)
     query = attention.pos_q_linear(places).unflatten(-1, (heads, size)) * attention.pos_scaling  # (L, H, S)
     key = attention.pos_k_linear(places).unflatten(-1, (heads, size))
-    # A softmax over the asking positions: what one position asks of all the others does not sum to 1.
+    # A softmax over the asking positions.
     bias = (torch.einsum("qhs,khs->qhk", query, key) / math.sqrt(size)).softmax(0)[last]  # (B, H, L)
-    weight = attention.value.weight.view(heads, size, -1)
-    of_positions = torch.einsum("bhd,hsd->bhs", bias @ states, weight)
-    of_positions = of_positions + bias.sum(-1, keepdim=True) * attention.value.bias.view(heads, size)
+    of_positions = mixed_values(attention, bias, states)
 
     hidden = attention.out_dropout(attention.dense((of_items + of_positions).flatten(1)))
     result: Tensor = attention.LayerNorm(hidden + states[row, last])
+    return result
+
+
+def mixed_values(attention: Any, weights: Tensor, states: Tensor) -> Tensor:
+    """(B, H, S): values of states (B, L, D) mixed by weights (B, H, L), the values' layer applied to the mixtures."""
+    heads, size = attention.num_attention_heads, attention.attention_head_size
+    mixed = torch.einsum("bhd,hsd->bhs", weights @ states, attention.value.weight.view(heads, size, -1))
+    # Weights behind dropout, or of a softmax over the asking positions, do not sum to 1.
+    result: Tensor = mixed + weights.sum(-1, keepdim=True) * attention.value.bias.view(heads, size)
     return result
 
 
