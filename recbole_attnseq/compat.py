@@ -102,6 +102,15 @@ def _torch_load(node: ast.AST) -> ast.AST:
     return node
 
 
+def _load_where_we_are(node: ast.AST) -> ast.AST:
+    if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and _is_name(node.func.value, "torch"):
+        given = {keyword.arg for keyword in node.keywords}
+        if node.func.attr == "load" and "map_location" not in given and len(node.args) == 1:
+            place = ast.parse('None if torch.cuda.is_available() else "cpu"', mode="eval").body
+            node.keywords.append(ast.keyword("map_location", place))
+    return node
+
+
 def _fillna(node: ast.AST) -> ast.AST:
     if isinstance(node, ast.Expr) and _method(node.value) == "fillna":
         call = node.value
@@ -336,6 +345,22 @@ def _lazy_prefixes(module: Any) -> None:
 
     module.SequentialDataset.data_augmentation = augment_lazily
     module.SequentialDataset.__getitem__ = gathered_rows
+
+
+def _benchmark_histories_as_long_as_asked(module: Any) -> None:
+    presets = module.SequentialDataset._benchmark_presets
+
+    def _benchmark_presets(self: Any) -> None:
+        longest, suffix = self.max_item_list_len, self.config["LIST_SUFFIX"]
+        for name in [field + suffix for field in self.inter_feat if field + suffix in self.inter_feat]:
+            self.inter_feat[name] = self.inter_feat[name].map(lambda history: history[-longest:])
+            size = self.field2seqlen[name]
+            self.field2seqlen[name] = (
+                (min(size[0], longest), *size[1:]) if isinstance(size, tuple) else min(size, longest)
+            )
+        presets(self)
+
+    module.SequentialDataset._benchmark_presets = _benchmark_presets
 
 
 def _something_to_predict(module: Any) -> None:
@@ -576,6 +601,16 @@ def _cpu_processes(module: Any) -> None:
     module.Config._init_device = _init_device
 
 
+def _device_that_is_here(module: Any) -> None:
+    def __setstate__(self: Any, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        final = state.get("final_config_dict", {})
+        if torch.device(final.get("device", "cpu")).type == "cuda" and not torch.cuda.is_available():
+            final.update(gpu_id="", device=torch.device("cpu"))
+
+    module.Config.__setstate__ = __setstate__
+
+
 _OF_PROCESSES = ("world_size", "ip", "port", "nproc", "offset")
 
 
@@ -731,6 +766,15 @@ REMEDIES: tuple[Remedy, ...] = (
         rewrite=_torch_load,
     ),
     Remedy(
+        "GPU's checkpoint",
+        "what was trained on a GPU cannot be opened without one: neither its tensors nor the device in its Config "
+        "exist there",
+        "RecBole's load_data_and_model names a map_location and looks for a device anew",
+        trigger=("torch.load(",),
+        rewrite=_load_where_we_are,
+        patches=((_CONFIG, _device_that_is_here),),
+    ),
+    Remedy(
         "fillna",
         "df[col].fillna(inplace=True) does nothing under pandas 3's copy-on-write: gaps stay gaps",
         "RecBole assigns the result",
@@ -855,6 +899,13 @@ REMEDIES: tuple[Remedy, ...] = (
         "every prefix of every sequence is copied, padded, for every field, in Python loops (issues 1298, 1537, 1865)",
         "RecBole gathers prefixes batch by batch",
         patches=(("recbole.data.dataset.sequential_dataset", _lazy_prefixes),),
+    ),
+    Remedy(
+        "benchmark lengths",
+        "a benchmark file's histories are not cut at MAX_ITEM_LIST_LENGTH: models with positions read past their "
+        "table, others see more than they were asked to",
+        "RecBole keeps the last MAX_ITEM_LIST_LENGTH of each row, as it does of histories that it builds",
+        patches=(("recbole.data.dataset.sequential_dataset", _benchmark_histories_as_long_as_asked),),
     ),
     Remedy(
         "split hash",

@@ -100,6 +100,23 @@ def _torch_load() -> None:
     assert run_recbole("Pop", "tiny", config_dict=QUIET)["test_result"]["recall@10"] >= 0
 
 
+@probe("GPU's checkpoint")
+def _checkpoint_of_a_gpu() -> None:
+    from recbole.quick_start import load_data_and_model
+    from recbole.trainer import Trainer
+
+    trainer = trainer_of("BPR")
+    trainer.config.final_config_dict.update(device=torch.device("cuda"), gpu_id="0")
+    with mock.patch("torch.serialization.location_tag", lambda storage: "cuda:0"):
+        trainer._save_checkpoint(0, verbose=False)
+    with mock.patch("torch.cuda.is_available", lambda: False):  # as on a machine without a GPU
+        config, model, *_, test = load_data_and_model(str(trainer.saved_model_file))
+        assert next(model.parameters()).device.type == config["device"].type == "cpu"
+        tested = Trainer(config, model).evaluate(test, model_file=trainer.saved_model_file)
+    assert tested["recall@10"] >= 0
+    assert torch.equal(model.user_embedding.weight, trainer.model.user_embedding.weight)
+
+
 @probe("fillna")
 def _fillna() -> None:
     from recbole.data import create_dataset
@@ -119,6 +136,19 @@ def _agg_len() -> None:
     settings = {"benchmark_filename": ["train", "valid", "test"], "alias_of_item_id": ["item_id_list"]}
     train, _, _ = loaders_of(config_of("SASRec", "bench", train_neg_sample_args=None, **settings))
     assert train._dataset.inter_feat["item_length"].tolist() == [2, 3]
+
+
+@probe("benchmark lengths")
+def _benchmark_lengths() -> None:
+    write_benchmark(Path("dataset"))
+    settings = {"benchmark_filename": ["train", "valid", "test"], "alias_of_item_id": ["item_id_list"]}
+    config = config_of("SASRec", "bench", train_neg_sample_args=None, MAX_ITEM_LIST_LENGTH=2, **settings)
+    dataset = loaders_of(config)[0]._dataset
+    names = dataset.field2id_token["item_id"]
+    rows = [[names[item] for item in row] for row in dataset.inter_feat["item_id_list"].tolist()]
+    assert rows == [["a", "b"], ["c", "a"]]  # "b c a" without its first
+    assert dataset.inter_feat["item_length"].tolist() == [2, 2]
+    assert dataset.field2seqlen["item_id_list"] == 2
 
 
 @probe("stable sort")

@@ -6,6 +6,7 @@ RecBole reads it with pandas' pure-Python parser, as strings, and fills short li
 
 from __future__ import annotations
 
+import csv
 import mmap
 import os
 from collections.abc import Iterator, Sequence
@@ -98,9 +99,7 @@ def read_atomic(
         else pa.string()
         for c in columns
     }
-    if _is_quoted(path, separator):
-        # Quotes around a field: leave them to the parser that RecBole's users know.
-        return _read_quoted(path, separator, columns, wanted, encoding)
+    quoted = _is_quoted(path, separator)
     try:
         table = arrow_csv.read_csv(
             path,
@@ -110,7 +109,7 @@ def read_atomic(
                 encoding=encoding or "utf8",
                 block_size=1 << 24,
             ),
-            parse_options=arrow_csv.ParseOptions(delimiter=separator, quote_char=False),
+            parse_options=arrow_csv.ParseOptions(delimiter=separator, quote_char='"' if quoted else False),
             convert_options=arrow_csv.ConvertOptions(
                 column_types=types,
                 include_columns=list(wanted),
@@ -119,7 +118,7 @@ def read_atomic(
             ),
         )
     except pa.ArrowInvalid as error:
-        raise _diagnose(path, separator, columns, wanted, encoding, str(error)) from error
+        raise _diagnose(path, separator, columns, wanted, encoding, quoted, str(error)) from error
     if table.num_rows == 0:
         raise UserError(f"{path}: a header but no rows; a data set needs at least one interaction, user or item.")
     if categorical:
@@ -128,21 +127,8 @@ def read_atomic(
     return frame
 
 
-def _read_quoted(
-    path: str, separator: str, columns: Sequence[Column], wanted: Sequence[str], encoding: str | None
-) -> pd.DataFrame:
-    kinds = {c.name: "float64" if c.type == "float" else "str" for c in columns}
-    try:
-        return pd.read_csv(
-            path, sep=separator, names=list(kinds), skiprows=1, usecols=list(wanted),
-            dtype={name: kinds[name] for name in wanted}, encoding=encoding,
-        )  # fmt: skip
-    except ValueError as error:
-        raise _diagnose(path, separator, columns, wanted, encoding, str(error)) from error
-
-
 def _is_quoted(path: str, separator: str) -> bool:
-    """Whether fields that begin with a quote are quoted fields: they all end with one too.
+    """Whether fields that begin with a quote are quoted fields: they all end with one too, within their line.
 
     A title such as ``"Yes" they said`` is no quoted field; a parser that took its first quote for an opening one
     could swallow the lines that follow.
@@ -159,15 +145,17 @@ def _is_quoted(path: str, separator: str) -> bool:
     return True
 
 
-def _lines(path: str, encoding: str | None) -> Iterator[tuple[int, str | None]]:
-    """Every line after the header with its number; None where its bytes are no text."""
+def _rows(path: str, separator: str, encoding: str | None, quoted: bool) -> Iterator[tuple[int, list[str] | None]]:
+    """The cells of every line after the header, with its number; None where its bytes are no text."""
     with open(path, "rb") as file:
         for number, raw in enumerate(file, start=1):
             if number > 1 and raw.strip(b"\r\n"):
                 try:
-                    yield number, raw.decode(encoding or "utf-8").rstrip("\r\n")
+                    line = raw.decode(encoding or "utf-8").rstrip("\r\n")
                 except UnicodeDecodeError:
                     yield number, None
+                    continue
+                yield number, next(csv.reader([line], delimiter=separator)) if quoted else line.split(separator)
 
 
 def _diagnose(
@@ -176,20 +164,20 @@ def _diagnose(
     columns: Sequence[Column],
     wanted: Sequence[str],
     encoding: str | None,
+    quoted: bool,
     reason: str,
 ) -> UserError:
     """Find the first line that is wrong; only called once something is, so it may be slow."""
     floats = [i for i, c in enumerate(columns) if c.type == "float" and c.name in wanted]
-    for number, line in _lines(path, encoding):
-        if line is None:
+    for number, cells in _rows(path, separator, encoding, quoted):
+        if cells is None:
             return UserError(
                 f"{path}:{number}: not valid {encoding or 'UTF-8'} text; set encoding, or convert the file."
             )
-        cells = line.split(separator)
         if len(cells) != len(columns):
             return UserError(
                 f"{path}:{number}: {len(cells)} columns where the header declares {len(columns)}; "
-                f"mend the line ('{_short(line)}') or the field_separator ({separator!r})."
+                f"mend the line ('{_short(separator.join(cells))}') or the field_separator ({separator!r})."
             )
         for i in floats:
             if cells[i] not in MISSING and not _is_number(cells[i]):
@@ -198,6 +186,22 @@ def _diagnose(
                     f"mend the value, or declare the column {columns[i].name}:token."
                 )
     return UserError(f"{path}: cannot be read ({reason}).")
+
+
+def wrong_sequence(
+    path: str, separator: str, column: str, seq_separator: str, encoding: str | None = None
+) -> UserError | None:
+    """Find the first word of a ``float_seq`` column that is no number; None where there is none."""
+    names = [each.name for each in read_header(path, separator, encoding)]
+    place = names.index(column)
+    for number, cells in _rows(path, separator, encoding, _is_quoted(path, separator)):
+        for word in cells[place].split(seq_separator) if cells and cells[place] not in MISSING else ():
+            if word and not _is_number(word):
+                return UserError(
+                    f"{path}:{number}: '{_short(word)}' in column '{column}' is not a number; mend the value, or "
+                    f"declare the column {column}:token_seq."
+                )
+    return None
 
 
 def _is_number(text: str) -> bool:

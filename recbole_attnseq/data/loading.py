@@ -14,7 +14,7 @@ import numpy.typing as npt
 import pandas as pd
 from recbole.utils import FeatureSource, FeatureType
 
-from recbole_attnseq.data.atomic import read_atomic, read_header
+from recbole_attnseq.data.atomic import read_atomic, read_header, wrong_sequence
 
 
 def load_feat(self: Any, filepath: str, source: Any) -> pd.DataFrame | None:
@@ -53,7 +53,11 @@ def load_feat(self: Any, filepath: str, source: Any) -> pd.DataFrame | None:
     limits = self.config["seq_len"] or {}
     for name, kind in columns:
         if kind in (FeatureType.TOKEN_SEQ, FeatureType.FLOAT_SEQ):
-            values = _sequences(frame[name], self.config["seq_separator"], kind == FeatureType.FLOAT_SEQ)
+            between = self.config["seq_separator"]
+            try:
+                values = _sequences(frame[name], between, kind == FeatureType.FLOAT_SEQ)
+            except ValueError as error:
+                raise wrong_sequence(filepath, separator, name, between, encoding) or error from error
             longest = max(map(len, values))
             if name in limits:
                 values = [value[: limits[name]] for value in values]

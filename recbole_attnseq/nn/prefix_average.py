@@ -67,10 +67,14 @@ def window_average(logits: Tensor, values: Tensor, packing: Packing) -> Tensor:
         packing: where the sequences lie, and the window.
 
     Returns:
-        (T, K) the averages; exact at any size of the logits.
+        (T, K) the averages; exact at any size of the logits, and summed in float32 under autocast too.
     """
     if packing.window == 1:
         return values
+    kind = logits.device.type
+    if torch.is_autocast_enabled(kind):  # which would round every weight before it is summed
+        with torch.autocast(kind, enabled=False):
+            return window_average(logits.float(), values.float(), packing)
     with torch.no_grad():
         low, high = torch.aminmax(logits)
         wide = bool(high - low > SPREAD)

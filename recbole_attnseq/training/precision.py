@@ -19,11 +19,14 @@ class Precision:
         logits: dtype of the scores over all items inside the loss; their sums are float32 all the same.
         autocast: run the network's layers in bfloat16 where PyTorch's autocast does.
         matmul: PyTorch's ``float32_matmul_precision`` while training.
+        ranking: the same while ranking: always one that multiplies in full float32, as RecBole's models are ranked,
+            so that no two scores are equal, or change places, for want of digits.
     """
 
     logits: torch.dtype
     autocast: bool
     matmul: str
+    ranking: str
 
 
 def choose(wanted: object, device: torch.device) -> Precision:
@@ -39,10 +42,10 @@ def choose(wanted: object, device: torch.device) -> Precision:
         raise UserError(f"precision is '{wanted}'; choose auto, float32 or bfloat16.")
     if device.type == "cuda":
         narrow = wanted == "bfloat16" or (wanted == "auto" and torch.cuda.is_bf16_supported())
-        return Precision(torch.bfloat16 if narrow else torch.float32, narrow, "high" if narrow else "highest")
+        return Precision(torch.bfloat16 if narrow else torch.float32, narrow, "high" if narrow else "highest", "highest")
     narrow = wanted == "bfloat16" or (wanted == "auto" and has_bfloat16())
-    exact = not has_amx()
-    return Precision(torch.bfloat16 if narrow else torch.float32, False, "medium" if narrow or exact else "highest")
+    exact = "highest" if has_amx() else "medium"
+    return Precision(torch.bfloat16 if narrow else torch.float32, False, "medium" if narrow else exact, exact)
 
 
 def _flags() -> set[str]:

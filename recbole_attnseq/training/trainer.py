@@ -183,7 +183,7 @@ class AttnSeqTrainer(Trainer):  # type: ignore[misc]
         """The rank of every target of one part of the split (see :func:`rank_targets`)."""
         store = sequence_store(dataset)
         network, device = self.model.network, self.device
-        with matmul_precision(self.precision.matmul):
+        with matmul_precision(self.precision.ranking):
             vectors = network.vectors()
 
             def histories(rows: slice) -> tuple[Tensor, Packing]:

@@ -49,6 +49,19 @@ def test_its_gradients_equal_autograd_of_the_direct_softmax(size: float) -> None
         torch.testing.assert_close(got, want, rtol=1e-3, atol=1e-4)
 
 
+def test_autocast_rounds_no_sum() -> None:
+    logits, values = (x.requires_grad_() for x in drawn(300, 3, 8.0))
+    packing = Packing(torch.tensor([180, 1, 119]), 60)
+    expected = window_average(logits, values, packing)
+    wanted = torch.autograd.grad(expected.sum(), (logits, values))
+    with torch.autocast("cpu", torch.bfloat16):
+        found = window_average(logits, values, packing)
+    assert found.dtype == torch.float32
+    assert found.equal(expected)
+    for got, want in zip(torch.autograd.grad(found.sum(), (logits, values)), wanted, strict=True):
+        assert got.equal(want)
+
+
 @pytest.mark.parametrize("window", [1, 3, 40])
 def test_gradcheck(window: int) -> None:
     logits, values = (x.double().requires_grad_() for x in drawn(45, 2, 2.0))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -248,3 +249,23 @@ def test_states_encoded_ahead_are_those_asked_for(block: int) -> None:
 def test_hits_are_read_off_the_ranks() -> None:
     struct = Ranking(torch.tensor([1, 4, 9]), None).as_struct(4)
     assert struct.get("rec.topk").tolist() == [[1, 0, 0, 0, 1], [0, 0, 0, 1, 1], [0, 0, 0, 0, 1]]
+
+
+def test_training_and_ranking_have_their_own_precision(
+    tiny: str, quiet: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    session = _session("AttnSeq", tiny, quiet)
+    trainer = session.trainer
+    trainer.precision = replace(trainer.precision, matmul="high", ranking="highest")
+    met = []
+    for name in ("loss", "last_states"):
+        original = getattr(trainer.model.network, name)
+
+        def noted(*args: Any, name: str = name, original: Any = original) -> Any:
+            met.append((name, torch.get_float32_matmul_precision()))
+            return original(*args)
+
+        monkeypatch.setattr(trainer.model.network, name, noted)
+    trainer._train_epoch(session.train, 0)
+    trainer.rank(session.valid._dataset)
+    assert set(met) == {("loss", "high"), ("last_states", "highest")}

@@ -20,7 +20,7 @@ def test_float32_never_computes_in_less(monkeypatch: pytest.MonkeyPatch) -> None
         assert chosen.logits == torch.float32
         assert not chosen.autocast
         # With a matrix unit, oneDNN's "medium" would round to bfloat16.
-        assert chosen.matmul == ("highest" if amx else "medium")
+        assert chosen.matmul == chosen.ranking == ("highest" if amx else "medium")
 
 
 def test_auto_follows_the_processor(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -28,6 +28,15 @@ def test_auto_follows_the_processor(monkeypatch: pytest.MonkeyPatch) -> None:
     assert choose("auto", CPU).logits == torch.bfloat16
     monkeypatch.setattr(precision, "has_bfloat16", lambda: False)
     assert choose("auto", CPU).logits == torch.float32
+
+
+def test_rankings_are_full_float32_whatever_training_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(precision, "has_bfloat16", lambda: True)
+    monkeypatch.setattr(precision, "has_amx", lambda: True)
+    assert (choose("auto", CPU).matmul, choose("auto", CPU).ranking) == ("medium", "highest")
+    monkeypatch.setattr("torch.cuda.is_bf16_supported", lambda: True)
+    cuda = torch.device("cuda")
+    assert (choose("auto", cuda).matmul, choose("auto", cuda).ranking) == ("high", "highest")
 
 
 def test_the_users_setting_comes_back() -> None:
