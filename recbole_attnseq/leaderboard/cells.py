@@ -22,6 +22,12 @@ from recbole_attnseq.leaderboard.records import (
 from recbole_attnseq.training.processes import write_whole
 from recbole_attnseq.training.session import make_config
 
+# What decides which interactions a model learns from and is tested on; and of eval_args, all but the candidates.
+_SPLIT = (
+    "benchmark_filename", "filter_inter_by_user_or_item", "item_inter_num_interval", "rm_dup_inter",
+    "user_inter_num_interval", "val_interval",
+)  # fmt: skip
+
 DONE, MISSING, STALE, FAILED, CONFLICT = "done", "missing", "stale", "failed", "conflict"
 
 
@@ -110,17 +116,20 @@ def best_yaml(row: Row, studies: Path) -> Path:
 
 
 def study_name(row: Row) -> str:
-    """The name of a row's search."""
-    return f"{slug(row.name)}-{row.dataset}"
+    """The name of a row's search: with its budget, since what another budget found is no result of this one."""
+    budget = "".join(f"-{value:g}-{'s' if key == 'timeout' else key}" for key, value in (row.tune or {}).items())
+    return f"{slug(row.name)}-{row.dataset}{budget}"
 
 
 def cells_of(board: Board, studies: Path) -> list[Cell]:
     """All cells: a data set after the other, first seeds first, so that a table fills in its breadth first.
 
     Raises:
-        UserError: a setting that RecBole or a model refuses; names the row.
+        UserError: a setting that RecBole or a model refuses, or another split than the data set's first row has;
+            names the row.
     """
     cells = []
+    first: dict[str, tuple[str, dict[str, Any]]] = {}
     for row in board.rows:
         files, waits = row.files, False
         if row.tune is not None:
@@ -133,9 +142,21 @@ def cells_of(board: Board, studies: Path) -> list[Cell]:
             config = identity(make_config(row.model, row.dataset, files, settings))
         except UserError as error:
             raise UserError(f"{board.path}: model '{row.name}' on '{row.dataset}': {error}") from None
+        name, split = first.setdefault(row.dataset, (row.name, _split_of(config)))
+        if split != _split_of(config):
+            raise UserError(
+                f"{board.path}: model '{row.name}' on '{row.dataset}' has another split than '{name}' "
+                f"({differences(_split_of(config), split)}): rows of one table share theirs; set it for the data set."
+            )
         cells += [Cell(row, seed, files, config, hash_of(config), waits) for seed in row.seeds]
     place = {name: number for number, name in enumerate(board.datasets)}
     return sorted(cells, key=lambda cell: (place[cell.row.dataset], cell.row.seeds.index(cell.seed)))
+
+
+def _split_of(config: Mapping[str, Any]) -> dict[str, Any]:
+    """The settings that decide how the data are split."""
+    args = {f"eval_args.{key}": value for key, value in (config.get("eval_args") or {}).items() if key != "mode"}
+    return {**{key: config.get(key) for key in _SPLIT}, **args}
 
 
 def read_inventory(runs: Path, datasets: Sequence[str]) -> Inventory:

@@ -23,7 +23,7 @@ from recbole_attnseq.leaderboard.cells import (
 from recbole_attnseq.leaderboard.estimates import duration, seconds_for
 from recbole_attnseq.leaderboard.facts import SplitFacts, load_facts, read_facts
 from recbole_attnseq.leaderboard.runner import Places
-from recbole_attnseq.leaderboard.schedule import Queue
+from recbole_attnseq.leaderboard.schedule import Queue, in_vain
 
 _EPILOG = """A finished run is never repeated while its configuration stays as it is; stop this command at any time and
 start it again. Two of them may work on one folder at once: each takes the cells that the other does not have.
@@ -67,6 +67,8 @@ def run(args: argparse.Namespace) -> None:
     scratch = Path(args.scratch) if args.scratch else Path(tempfile.gettempdir()) / "attnseq-leaderboard"
     places = Places(results / "runs", results / "studies", Path(args.data_path), scratch)
     board = read_board(args.config)
+    if args.page:
+        _check_page(Path(args.page))
     if args.report_only:
         _report(board, results, page=args.page)
         return
@@ -77,13 +79,21 @@ def run(args: argparse.Namespace) -> None:
         print(f"skipped: {line}")
     splits = {dataset: _load(board, dataset, places.data) for dataset in datasets}
     if args.dry_run:
-        _list(cells, inventory, places.runs, splits)
+        _list(cells, inventory, places.runs, splits, args.retry)
         return
     queue = Queue(board, cells, places, {dataset: facts.split_hash for dataset, facts in splits.items()}, args.retry)
     failed = queue.run(lambda: _report(board, results, quiet=True))
     _report(board, results, page=args.page)
     if failed:
         raise UserError(f"{len(failed)} of {len(cells)} cells have no result: " + "; ".join(failed))
+
+
+def _check_page(page: Path) -> None:
+    """Refuse a page that cannot take the summary now rather than when all has run."""
+    from recbole_attnseq.leaderboard.rivals import MARKS
+    from recbole_attnseq.leaderboard.tables import insert, read_page
+
+    insert(read_page(page), "", MARKS)
 
 
 def _chosen(cells: Sequence[Cell], rows: str, seeds: str) -> list[Cell]:
@@ -127,7 +137,7 @@ def _known_facts(runs: Path, splits: Mapping[str, SplitFacts]) -> dict[str, Spli
     return facts
 
 
-def _list(cells: Sequence[Cell], inventory: Inventory, runs: Path, splits: Mapping[str, SplitFacts]) -> None:
+def _list(cells: Sequence[Cell], inventory: Inventory, runs: Path, splits: Mapping[str, SplitFacts], retry: bool) -> None:
     facts = _known_facts(runs, splits)
     width = max(len(cell.row.name) for cell in cells)
     total, unknown = 0.0, 0
@@ -137,7 +147,7 @@ def _list(cells: Sequence[Cell], inventory: Inventory, runs: Path, splits: Mappi
         state = state_of(cell, inventory, runs, splits[cell.row.dataset].split_hash)
         words[state.word] += 1
         estimate = ""
-        if state.word not in (DONE, CONFLICT):
+        if state.word not in (DONE, CONFLICT) and not in_vain(cell, state, retry):
             seconds = seconds_for(cell, inventory, facts)
             estimate = "unknown" if seconds is None else duration(seconds)
             total, unknown = total + (seconds or 0.0), unknown + (seconds is None)

@@ -62,7 +62,15 @@ class Queue:
             if lock is None:
                 return False
             before = len(self.tried)
-            reason = self._settle(cell, lock)
+            if cell.waits:
+                # What was found makes it another cell, which another leaderboard may be running already.
+                reason = search(cell.row, self.places)
+                if reason is None:
+                    found = (each for each in cells_of(self.board, self.places.studies) if each.title == cell.title)
+                    return self._visit(next(found), after_each)
+                reason = f"no settings were found ({reason})"
+            else:
+                reason = self._settle(cell, lock)
             if reason is not None:
                 self.failed[cell.title] = f"{cell.title}: {reason}"
         if len(self.tried) > before:
@@ -70,18 +78,13 @@ class Queue:
         return True
 
     def _settle(self, cell: Cell, lock: IO[str]) -> str | None:
-        """Search, run, or find done; why there is no result, or None."""
-        if cell.waits:
-            reason = search(cell.row, self.places)
-            if reason is not None:
-                return f"no settings were found ({reason})"
-            cell = next(found for found in cells_of(self.board, self.places.studies) if found.title == cell.title)
+        """Run, or find done; why there is no result, or None."""
         state = self._state(cell)  # read again: another leaderboard may have finished it meanwhile
         if state.word == DONE:
             return None
-        if state.word == CONFLICT or (state.word == FAILED and self._in_vain(cell, state)):
+        if state.word == CONFLICT or in_vain(cell, state, self.retry):
             return state.why
-        if state.word == FAILED and self._used_up(cell, state):
+        if _used_up(cell, state):
             # It has used up its time: asked for again, it begins anew, and an interruption later is no such end.
             snapshot_path(cell, self.places).unlink(missing_ok=True)
             cell.failure_path(self.places.runs).unlink(missing_ok=True)
@@ -108,12 +111,14 @@ class Queue:
         inventory = read_inventory(self.places.runs, [cell.row.dataset])
         return state_of(cell, inventory, self.places.runs, self.splits[cell.row.dataset])
 
-    def _in_vain(self, cell: Cell, state: State) -> bool:
-        """What a time limit stopped is not run again under the same limit, unless someone asks for it."""
-        return not self.retry and self._used_up(cell, state)
 
-    @staticmethod
-    def _used_up(cell: Cell, state: State) -> bool:
-        """Whether a failed run had all the time that its cell has."""
-        limit = cell.row.time_limit
-        return "time limit" in state.why and limit is not None and state.limit is not None and limit <= state.limit
+def in_vain(cell: Cell, state: State, retry: bool) -> bool:
+    """What a time limit stopped is not run again under the same limit, unless someone asks for it (``retry``)."""
+    return not retry and _used_up(cell, state)
+
+
+def _used_up(cell: Cell, state: State) -> bool:
+    """Whether it failed and had all the time that its cell has."""
+    limit = cell.row.time_limit
+    stopped = state.word == FAILED and "time limit" in state.why
+    return stopped and limit is not None and state.limit is not None and limit <= state.limit

@@ -8,12 +8,21 @@ from pathlib import Path
 
 import pytest
 
+from recbole_attnseq.errors import UserError
 from recbole_attnseq.leaderboard import schedule
 from recbole_attnseq.leaderboard.board import Board, read_board
-from recbole_attnseq.leaderboard.cells import Cell, State, cells_of, read_inventory, state_of, write_failure
+from recbole_attnseq.leaderboard.cells import (
+    Cell,
+    State,
+    best_yaml,
+    cells_of,
+    read_inventory,
+    state_of,
+    write_failure,
+)
 from recbole_attnseq.leaderboard.estimates import duration, seconds_for
-from recbole_attnseq.leaderboard.runner import Places, reason_of, snapshot_path
-from recbole_attnseq.leaderboard.schedule import Queue
+from recbole_attnseq.leaderboard.runner import Places, claimed, reason_of, snapshot_path
+from recbole_attnseq.leaderboard.schedule import Queue, in_vain
 from tests.leaderboard.fakes import SPLIT, fake_facts, fake_record, ranks, write_board
 
 RUNS = Path("results/runs")
@@ -49,6 +58,56 @@ def test_another_configuration_is_stale_and_says_in_what(board: Board) -> None:
     state = _state(cell)
     assert state.word == "stale"
     assert state.why.endswith("was made with n_layers 2 instead of 1")
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({"eval_args": {"split": {"LS": "valid_only"}, "order": "TO", "mode": "full"}}, "eval_args.split"),
+        ({"user_inter_num_interval": "[5,inf)"}, "user_inter_num_interval [5,inf) instead of [0,inf)"),
+    ],
+)
+def test_rows_of_one_table_share_a_split(workdir: Path, settings: dict[str, object], words: str) -> None:
+    """Its records would be of another split than the table's, and so stale for ever."""
+    board = read_board(write_board(workdir / "boards", {"Pop": None, "AttnSeq": {"settings": settings}}))
+    with pytest.raises(UserError, match="model 'AttnSeq' on 'tiny' has another split than 'Pop'") as caught:
+        _cells(board)
+    assert words in str(caught.value)
+
+
+def test_a_search_with_another_budget_is_another_search(workdir: Path) -> None:
+    board = read_board(write_board(workdir / "boards", {"Pop": {"tune": {"trials": 20}}}))
+    other = read_board(write_board(workdir / "boards", {"Pop": {"tune": {"timeout": 600}}}))
+    names = [best_yaml(found.rows[0], Path("studies")).parent.name for found in (board, other)]
+    assert names == ["Pop-tiny-20-trials", "Pop-tiny-600-s"]
+
+
+def test_a_searched_cell_that_another_leaderboard_runs_is_left_to_it(
+    workdir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its settings, once found, make it the cell that the other holds: it waits for that one's lock."""
+    board = read_board(write_board(workdir / "boards", {"BPR": {"tune": {"trials": 2}}}))
+    places = Places(RUNS, Path("studies"), Path("data"), Path("scratch"))
+    best = best_yaml(board.rows[0], places.studies)
+
+    def found(*_: object) -> None:
+        best.parent.mkdir(parents=True, exist_ok=True)
+        best.write_text("learning_rate: 0.01\n")
+
+    ran: list[Cell] = []
+    monkeypatch.setattr(schedule, "search", found)
+    monkeypatch.setattr(schedule, "run_cell", lambda cell, *_: ran.append(cell) or "failed")
+    (waiting,) = cells_of(board, places.studies)
+    queue = Queue(board, [waiting], places, {"tiny": SPLIT})
+    found()
+    (final,) = cells_of(board, places.studies)
+    assert (waiting.waits, final.waits) == (True, False)
+    with claimed(final, places) as lock:
+        assert lock is not None
+        assert not queue._visit(waiting, lambda: None)
+    assert ran == []
+    assert queue._visit(waiting, lambda: None)
+    assert [cell.config_hash for cell in ran] == [final.config_hash]
 
 
 def test_another_split_is_stale(board: Board) -> None:
@@ -105,13 +164,12 @@ def test_a_failure_keeps_its_reason(board: Board) -> None:
 def test_what_a_time_limit_stopped_waits_for_a_longer_one(board: Board) -> None:
     cell = dataclasses.replace(_cells(board)[0], row=dataclasses.replace(_cells(board)[0].row, time_limit=60.0))
     longer = dataclasses.replace(cell, row=dataclasses.replace(cell.row, time_limit=61.0))
-    places = Places(RUNS, Path("studies"), Path("data"), Path("scratch"))
     stopped = State("failed", "stopped by the time limit of 60 s", limit=60.0)
     crashed = State("failed", "exit code 1: a fault", limit=60.0)
-    assert Queue(board, [cell], places, {})._in_vain(cell, stopped)
-    assert not Queue(board, [cell], places, {})._in_vain(cell, crashed)
-    assert not Queue(board, [cell], places, {})._in_vain(longer, stopped)
-    assert not Queue(board, [cell], places, {}, retry=True)._in_vain(cell, stopped)
+    assert in_vain(cell, stopped, retry=False)
+    assert not in_vain(cell, crashed, retry=False)
+    assert not in_vain(longer, stopped, retry=False)
+    assert not in_vain(cell, stopped, retry=True)
 
 
 @pytest.mark.parametrize(("before", "kept"), [(60.0, False), (30.0, True), (None, True)])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import subprocess
 import sys
 import time
@@ -15,7 +16,7 @@ import yaml
 from recbole_attnseq import cli, run_command
 from recbole_attnseq.leaderboard import runner
 from recbole_attnseq.leaderboard.board import read_board
-from recbole_attnseq.leaderboard.cells import Cell, cells_of
+from recbole_attnseq.leaderboard.cells import Cell, cells_of, write_failure
 from recbole_attnseq.leaderboard.records import read_record
 from recbole_attnseq.leaderboard.runner import ALLOCATOR, Places, _run, _spent, claimed, log_path, snapshot_path
 from recbole_attnseq.training.session import by_user, configure, train
@@ -74,7 +75,7 @@ def test_a_crash_fails_one_cell_and_a_second_start_runs_only_what_is_missing(
 def test_a_dry_run_lists_states_and_estimates_and_writes_nothing(
     tiny: str, workdir: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    models = {"Pop": {"seeds": [1, 2]}, "AttnSeq": {"settings": SMALL}}
+    models = {"Pop": {"seeds": [1, 2]}, "AttnSeq": {"settings": SMALL}, "BPR": {"time_limit": 60}}
     write_board(workdir / "boards", models)
     from recbole_attnseq.leaderboard.command import _load
 
@@ -82,13 +83,22 @@ def test_a_dry_run_lists_states_and_estimates_and_writes_nothing(
     split = _load(board, "tiny", Path("dataset")).split_hash
     first = cells_of(board, Path("none"))[0]
     fake_record(first, ranks(1, 0.1), split=split, seconds=33).save(RUNS)
+    (stopped,) = [cell for cell in cells_of(board, Path("none")) if cell.row.name == "BPR"]
+    fake_record(dataclasses.replace(stopped, seed=7), ranks(1, 0.1), split=split, seconds=99).save(RUNS)
+    reason = {"reason": "stopped by the time limit of 60 s", "time_limit": 60}
+    write_failure(stopped.failure_path(RUNS), reason)
     files = sorted(Path().rglob("*"))
     assert _leaderboard("--dry-run") == 0
     lines = [line.split() for line in capsys.readouterr().out.splitlines()]
     assert ["tiny", "Pop", "1", "done"] in lines
     assert ["tiny", "Pop", "2", "missing", "33", "s"] in lines
     assert ["tiny", "AttnSeq", "2020", "missing", "unknown"] in lines
-    assert lines[-1] == ["3", "cells:", "1", "done,", "2", "missing;", "to", "run:", "33", "s", "and", "1", "unknown"]
+    # What its time limit stopped is not run again, unless asked for.
+    assert ["tiny", "BPR", "2020", "failed", *reason["reason"].split()] in lines
+    ends = "4 cells: 1 done, 2 missing, 1 failed; to run: {} and 1 unknown"
+    assert " ".join(lines[-1]) == ends.format("33 s")
+    assert _leaderboard("--dry-run", "--retry") == 0
+    assert capsys.readouterr().out.splitlines()[-1] == ends.format("2 min")
     assert sorted(Path().rglob("*")) == files
 
 
@@ -120,6 +130,7 @@ def test_facts_do_not_depend_on_the_kind_of_model(tiny: str, workdir: Path) -> N
         (["--rows", "Popp"], "no row 'Popp'; there are: Pop"),
         (["--seeds", "9"], "no cell has 9"),
         (["--dry-run", "--report-only"], "exclude each other"),
+        (["--page", "README.md"], "cannot read the page README.md"),
         (["--config", "none.yaml"], "none.yaml does not exist"),
         (["--data_path", "nowhere"], "data set 'tiny': no folder nowhere/tiny"),
     ],
@@ -250,6 +261,6 @@ def _gone(pid: int) -> None:
 def test_settings_are_searched_first_where_a_budget_says_so(tiny: str, workdir: Path) -> None:
     write_board(workdir / "boards", {"AttnSeq": {"settings": SMALL, "tune": {"trials": 2}}})
     assert _leaderboard() == 0
-    best = yaml.safe_load(Path("results/studies/AttnSeq-tiny/best.yaml").read_text())
+    best = yaml.safe_load(Path("results/studies/AttnSeq-tiny-2-trials/best.yaml").read_text())
     record = read_record(_cell("AttnSeq").record_path(RUNS))
     assert record.config["learning_rate"] == best["learning_rate"]
