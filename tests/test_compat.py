@@ -107,9 +107,9 @@ def _checkpoint_of_a_gpu() -> None:
 
     trainer = trainer_of("BPR")
     trainer.config.final_config_dict.update(device=torch.device("cuda"), gpu_id="0")
-    with mock.patch("torch.serialization.location_tag", lambda storage: "cuda:0"):
+    with mock.patch("torch.serialization.location_tag", return_value="cuda:0"):
         trainer._save_checkpoint(0, verbose=False)
-    with mock.patch("torch.cuda.is_available", lambda: False):  # as on a machine without a GPU
+    with mock.patch("torch.cuda.is_available", return_value=False):  # as on a machine without a GPU
         config, model, *_, test = load_data_and_model(str(trainer.saved_model_file))
         assert next(model.parameters()).device.type == config["device"].type == "cpu"
         tested = Trainer(config, model).evaluate(test, model_file=trainer.saved_model_file)

@@ -137,7 +137,9 @@ def _known_facts(runs: Path, splits: Mapping[str, SplitFacts]) -> dict[str, Spli
     return facts
 
 
-def _list(cells: Sequence[Cell], inventory: Inventory, runs: Path, splits: Mapping[str, SplitFacts], retry: bool) -> None:
+def _list(
+    cells: Sequence[Cell], inventory: Inventory, runs: Path, splits: Mapping[str, SplitFacts], retry: bool
+) -> None:
     facts = _known_facts(runs, splits)
     width = max(len(cell.row.name) for cell in cells)
     total, unknown = 0.0, 0

@@ -42,7 +42,9 @@ def choose(wanted: object, device: torch.device) -> Precision:
         raise UserError(f"precision is '{wanted}'; choose auto, float32 or bfloat16.")
     if device.type == "cuda":
         narrow = wanted == "bfloat16" or (wanted == "auto" and torch.cuda.is_bf16_supported())
-        return Precision(torch.bfloat16 if narrow else torch.float32, narrow, "high" if narrow else "highest", "highest")
+        return Precision(
+            torch.bfloat16 if narrow else torch.float32, narrow, "high" if narrow else "highest", "highest"
+        )
     narrow = wanted == "bfloat16" or (wanted == "auto" and has_bfloat16())
     exact = "highest" if has_amx() else "medium"
     return Precision(torch.bfloat16 if narrow else torch.float32, False, "medium" if narrow else exact, exact)

@@ -77,4 +77,6 @@ def test_words_of_a_float_seq_are_numbers(workdir: Path, quote: str) -> None:
     with pytest.raises(UserError, match=r"shop.inter:7: 'two' in column 'vector' is not a number"):
         create_dataset(make_config("BPR", "shop", (), {"load_col": load, "data_path": "dataset/"}))
     (folder / "shop.inter").write_text("\n".join([header, *rows[:5]]), encoding="utf-8")
-    assert create_dataset(make_config("BPR", "shop", (), {"load_col": load, "data_path": "dataset/"})).inter_feat["vector"].iloc[1].tolist() == [1.5, 2.0]
+    assert create_dataset(make_config("BPR", "shop", (), {"load_col": load, "data_path": "dataset/"})).inter_feat[
+        "vector"
+    ].iloc[1].tolist() == [1.5, 2.0]
