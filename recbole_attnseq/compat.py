@@ -408,7 +408,8 @@ def _source_stamp(config: Any) -> dict[str, Any]:
         path.name: (path.stat().st_size, path.stat().st_mtime_ns)
         for path in sorted(Path(config["data_path"]).glob(f"{config['dataset']}.*"))
     }
-    return {"files": files, "by time": _sorts_by_time(config), **{key: config[key] for key in _CACHE_KEYS}}
+    order = {"by time": _sorts_by_time(config), "exact times": "TS" in (config["eval_args"]["split"] or {})}
+    return {"files": files, **order, **{key: config[key] for key in _CACHE_KEYS}}
 
 
 def _stamped_source(module: Any) -> None:
@@ -442,13 +443,18 @@ def _fresh_caches(module: Any) -> None:
                 dataset = type(dataset)(config)
                 if config["save_dataset"]:
                     dataset.save()
+            dataset.config = config  # a cached one is split as it was when it was saved
             return dataset
 
         return create_dataset
 
     def checked(original: Callable[..., Any]) -> Callable[..., Any]:
         def load_split_dataloaders(config: Any) -> Any:
-            loaders = original(config)
+            try:
+                loaders = original(config)
+            except (EOFError, pickle.UnpicklingError, ImportError) as error:
+                place = config["dataloaders_save_path"] or config["checkpoint_dir"]
+                raise UserError(f"the cached loaders in {place} cannot be read ({error}); delete them.") from error
             return loaders if loaders is None or ours(loaders[0]._dataset, config) else None
 
         return load_split_dataloaders

@@ -19,6 +19,7 @@ class FileServer(http.server.ThreadingHTTPServer):
     ranges = True
     status = 200
     length = True
+    head_length = True
 
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), _Handler)
@@ -38,7 +39,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
     def _head(self, start: int = 0, status: int = 200) -> None:
         content = self.server.content
         self.send_response(status)
-        if self.server.length:
+        if self.server.length and (self.server.head_length or self.command != "HEAD"):
             self.send_header("Content-Length", str(len(content) - start))
         self.send_header("ETag", f'"{hashlib.md5(content).hexdigest()}"')
         if status == 206:

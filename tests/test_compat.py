@@ -271,9 +271,17 @@ def _fresh_caches() -> None:
     write(items=12, step=-1)
     assert sum(len(loader._dataset.inter_feat) for loader in loaders_of(config("RO"))) == 36
     again = config("RO")
-    assert create_dataset(again).config is not again  # one of the same files still is
+    with mock.patch("recbole.data.dataset.Dataset._load_data", side_effect=AssertionError):
+        halves = create_dataset(again)  # one of the same files still is, split as it is asked for now
+        halves.config["eval_args"]["split"] = {"RS": [0.5, 0.25, 0.25]}
+        assert halves.config is again
+        assert [len(part.inter_feat) for part in halves.build()] == [18, 9, 9]
     Path("saved/cached-Dataset.pth").write_bytes(b"no pickle")
     refused(lambda: create_dataset(again), "delete it")
+    Path("saved/cached-Dataset.pth").unlink()
+    (loaders,) = Path("saved").glob("cached-for-Pop-dataloader.pth")
+    loaders.write_bytes(b"no pickle")
+    refused(lambda: loaders_of(config("RO")), "delete them")
 
 
 @probe("log when training")

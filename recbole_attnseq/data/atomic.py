@@ -6,6 +6,7 @@ RecBole reads it with pandas' pure-Python parser, as strings, and fills short li
 
 from __future__ import annotations
 
+import codecs
 import csv
 import mmap
 import os
@@ -42,6 +43,12 @@ def read_header(path: str, separator: str, encoding: str | None = None) -> list[
     """
     if not os.path.isfile(path):
         raise UserError(f"{path} does not exist; check the data set's folder and name.")
+    if len(separator.encode()) != 1:
+        raise UserError(f"{path}: field_separator is {separator!r}; it must be one ASCII character, such as a tab.")
+    try:
+        codecs.lookup(encoding or "utf-8")
+    except LookupError:
+        raise UserError(f"{path}: unknown encoding '{encoding}'; set one that Python knows, e.g. latin-1.") from None
     with open(path, encoding=encoding or "utf-8-sig", errors="replace") as file:
         line = file.readline().rstrip("\r\n")
     if not line:
@@ -99,7 +106,7 @@ def read_atomic(
         else pa.string()
         for c in columns
     }
-    quoted = _is_quoted(path, separator)
+    quoted = _is_quoted(path, separator, len(columns))
     try:
         table = arrow_csv.read_csv(
             path,
@@ -127,11 +134,12 @@ def read_atomic(
     return frame
 
 
-def _is_quoted(path: str, separator: str) -> bool:
+def _is_quoted(path: str, separator: str, columns: int) -> bool:
     """Whether fields that begin with a quote are quoted fields: they all end with one too, within their line.
 
     A title such as ``"Yes" they said`` is no quoted field; a parser that took its first quote for an opening one
-    could swallow the lines that follow.
+    could swallow the lines that follow. Nor is one quoted whose line has all its columns when quotes are marks like
+    any other, and fewer when they are not.
     """
     mark = separator.encode()
     with open(path, "rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as text:
@@ -139,10 +147,23 @@ def _is_quoted(path: str, separator: str) -> bool:
             return False
     with open(path, "rb") as lines:
         for line in lines:
-            for cell in line.rstrip(b"\r\n").split(mark) if b'"' in line else ():
-                if cell.startswith(b'"') and (len(cell) < 2 or not cell.endswith(b'"')):
+            plain = line.rstrip(b"\r\n").split(mark) if b'"' in line else []
+            if any(cell.startswith(b'"') for cell in plain):
+                cells = _unquoted(line.decode("latin-1").rstrip("\r\n"), separator)
+                if cells is None or len(cells) < len(plain) == columns:
                     return False
     return True
+
+
+def _unquoted(line: str, separator: str) -> list[str] | None:
+    """The cells of a line whose quotes are quotes; None where one closes nowhere, or before its cell ends."""
+    before = csv.field_size_limit(len(line) + 1)
+    try:
+        return next(csv.reader([line], delimiter=separator, strict=True))
+    except csv.Error:
+        return None
+    finally:
+        csv.field_size_limit(before)
 
 
 def _rows(path: str, separator: str, encoding: str | None, quoted: bool) -> Iterator[tuple[int, list[str] | None]]:
@@ -155,7 +176,7 @@ def _rows(path: str, separator: str, encoding: str | None, quoted: bool) -> Iter
                 except UnicodeDecodeError:
                     yield number, None
                     continue
-                yield number, next(csv.reader([line], delimiter=separator)) if quoted else line.split(separator)
+                yield number, (_unquoted(line, separator) if quoted else None) or line.split(separator)
 
 
 def _diagnose(
@@ -194,7 +215,7 @@ def wrong_sequence(
     """Find the first word of a ``float_seq`` column that is no number; None where there is none."""
     names = [each.name for each in read_header(path, separator, encoding)]
     place = names.index(column)
-    for number, cells in _rows(path, separator, encoding, _is_quoted(path, separator)):
+    for number, cells in _rows(path, separator, encoding, _is_quoted(path, separator, len(names))):
         for word in cells[place].split(seq_separator) if cells and cells[place] not in MISSING else ():
             if word and not _is_number(word):
                 return UserError(

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 import sys
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 import torch.distributed as dist
 
+from recbole_attnseq.data.prepare.archive import READ_ERRORS
 from recbole_attnseq.data.prepare.atomic import new_folder
 from recbole_attnseq.data.prepare.download import fetch
 from recbole_attnseq.data.prepare.source import Download
@@ -43,10 +45,31 @@ def place(url: str, folder: Path, *, say: Callable[[str], object] = print) -> No
         folder: the data set's folder, which does not exist yet; its name becomes the files' stem.
         say: shown the size and the address before the first byte.
     """
-    archive = fetch(Download(url), folder.parent, say=say, progress=sys.stderr.isatty())
-    with new_folder(folder, force=False) as (fresh, _):
-        unpack(archive, fresh, folder.name)
-    archive.unlink()
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with _alone(folder):
+        if any(folder.glob("*.inter")):
+            return  # another run has fetched it meanwhile
+        archive = fetch(Download(url), folder.parent, say=say, progress=sys.stderr.isatty())
+        with new_folder(folder, force=False) as (fresh, _):
+            unpack(archive, fresh, folder.name)
+        archive.unlink()
+
+
+@contextlib.contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """Of several runs that lack a data set one fetches it and the others wait, where the system has file locks."""
+    try:
+        import fcntl
+    except ImportError:
+        yield
+        return
+    lock = folder.with_name(f".{folder.name}.lock")
+    with lock.open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        try:
+            yield
+        finally:
+            lock.unlink(missing_ok=True)
 
 
 def unpack(archive: Path, folder: Path, name: str) -> None:
@@ -66,7 +89,7 @@ def unpack(archive: Path, folder: Path, name: str) -> None:
                 # Into this very folder: a path inside an archive may point anywhere.
                 with opened.open(info) as packed, (folder / file.replace(stem, name)).open("wb") as plain:
                     shutil.copyfileobj(packed, plain)
-    except (zipfile.BadZipFile, EOFError) as error:
+    except (*READ_ERRORS, RuntimeError, NotImplementedError) as error:
         raise UserError(f"{archive}: no whole zip archive ({error}); remove it and run again.") from error
     if not any(path.suffix == ".inter" for path in folder.iterdir()):
         raise UserError(f"{archive}: holds no .inter file but {', '.join(sorted(found)) or 'nothing'}; remove it.")

@@ -42,6 +42,32 @@ def test_quoted_cells_are_those_of_pandas(tmp_path: Path) -> None:
     assert frame["title"].tolist()[:3] == ['a "b"', "b, c", "two"]
 
 
+def test_a_separator_within_quotes(tmp_path: Path) -> None:
+    """Unless all columns are there without it: then the quotes are marks like any other."""
+    names = ["item_id", "title", "price"]
+    path = write(tmp_path, '1\t"Heat\tThe"\t1', '2\t"Up"\t2')
+    same(read_atomic(path, "\t", names), by_pandas(path))
+    assert read_atomic(path, "\t", names)["title"].tolist() == ["Heat\tThe", "Up"]
+    path = write(tmp_path, '1\t"Heat\t3"', '2\t"Up"\t2'.replace('"Up"', "Up"))
+    with pytest.raises(UserError, match=":2: '3\"' in column 'price' is not a number"):
+        read_atomic(path, "\t", names)
+
+
+def test_a_quoted_field_longer_than_the_csv_modules_limit(tmp_path: Path) -> None:
+    path = write(tmp_path, '1\t"' + "x" * 200_000 + '"\t1')
+    assert len(read_atomic(path, "\t", ["item_id", "title", "price"])["title"][0]) == 200_000
+    with pytest.raises(UserError, match=":3: 2 columns"):
+        read_atomic(write(tmp_path, '1\t"' + "x" * 200_000 + '"\t1', '2\t"y"'), "\t", ["item_id", "title", "price"])
+
+
+def test_separators_and_encodings_that_cannot_be(tmp_path: Path) -> None:
+    path = write(tmp_path, *PLAIN)
+    with pytest.raises(UserError, match="field_separator is '::'; it must be one"):
+        read_atomic(path, "::", ["item_id"])
+    with pytest.raises(UserError, match="unknown encoding 'utf8x'"):
+        read_atomic(path, "\t", ["item_id"], encoding="utf8x")
+
+
 def test_a_quote_that_closes_nowhere_is_a_mark_like_others(tmp_path: Path) -> None:
     path = write(tmp_path, *PLAIN)
     same(read_atomic(path, "\t", ["item_id", "title", "price"]), by_pandas(path, quoting=3))

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import io
+import zipfile
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -80,11 +83,23 @@ def test_not_found(server: FileServer, capsys: pytest.CaptureFixture[str]) -> No
     assert _left() == set()
 
 
+def _damaged() -> bytes:
+    """A zip whose packed data are no deflate stream."""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("a.inter", b"0123456789" * 99)
+    content = bytearray(buffer.getvalue())
+    start = 30 + len("a.inter")
+    content[start : start + 4] = b"\xff" * 4
+    return bytes(content)
+
+
 @pytest.mark.parametrize(
     ("content", "message"),
     [
         (b"<html>sign in</html>", "no whole zip archive"),
         (zip_bytes({"a.inter": b"x" * 999})[:-40], "no whole zip archive"),
+        (_damaged(), "no whole zip archive"),
         (zip_bytes({"readme.txt": b"gone"}), r"holds no \.inter file but readme\.txt"),
     ],
 )
@@ -93,6 +108,15 @@ def test_wrong_archives(content: bytes, message: str, server: FileServer) -> Non
     with pytest.raises(UserError, match=message):
         place(_address(server), Path("dataset/amazon-beauty"))
     assert _left() == {"dataset/Amazon_Beauty.zip"}
+
+
+def test_two_runs_that_lack_a_data_set_fetch_it_once(server: FileServer) -> None:
+    folder = Path("dataset/amazon-beauty")
+    with ThreadPoolExecutor(3) as pool:
+        for done in [pool.submit(place, _address(server), folder, say=lambda line: None) for _ in range(3)]:
+            done.result()
+    assert len(server.asked) == 1
+    assert _left() == {str(folder), f"{folder}/amazon-beauty.inter", f"{folder}/amazon-beauty.item"}
 
 
 def test_names_and_paths_inside_the_archive(server: FileServer) -> None:

@@ -269,6 +269,43 @@ def test_a_prepared_folder_is_split(tmp_path: Path) -> None:
         split_folder(folder, "last-days")
 
 
+def test_rows_that_cannot_be_read_or_have_no_id_are_refused(tmp_path: Path) -> None:
+    """RecBole would drop them; counted by their codes they would be other items'."""
+    folder = tmp_path / "x"
+    folder.mkdir()
+    good = [f"u{n % 3}\ti{n % 4}\t{n}" for n in range(30)]
+    for bad, message in (
+        ("\ti1\t5", r"1 of 31 rows have no user_id:token that RecBole could hold \(row 31"),
+        ("u1\tNA\t5", "no item_id:token"),
+        ("u1\t[PAD]\t5", "no item_id:token"),
+        ("u1 broken line", r"lines that cannot be read: 1 malformed row \(first: .*x\.inter, row 1 or later: 1 columns"),
+    ):
+        (folder / "x.inter").write_text("\n".join(["user_id:token\titem_id:token\ttimestamp:float", *good, bad, ""]))
+        with pytest.raises(UserError, match=message):
+            split_folder(folder, "global-time")
+    assert [path.name for path in folder.iterdir()] == ["x.inter"]
+
+
+def test_sessions_are_a_users_own_and_a_row_without_one_stands_alone(tmp_path: Path) -> None:
+    folder = tmp_path / "x"
+    folder.mkdir()
+    day = 86400
+    rows = []
+    for user in range(5):
+        rows += [f"u{user}\ti{step}\t{step}\t" for step in range(4)]  # what was before there were sessions
+        # Numbered anew for each user: one session of all that have number 1 would go through every cut.
+        rows += [
+            f"u{user}\ti{step}\t{(2 * user + number) * day + step}\t{number}" for number in (1, 2) for step in (0, 1)
+        ]
+    head = "user_id:token\titem_id:token\ttimestamp:float\tsession_id:token"
+    (folder / "x.inter").write_text("\n".join([head, *rows, ""]))
+    written = split_folder(folder, "last-days", (1.5, 2.0), history=0)
+    assert written.rows == {"train": 5 * 4 + 6 * 2, "valid": 2 * 2, "test": 2 * 2}
+    assert written.left_out == 0
+    written = split_folder(folder, "last-days", (1.5, 2.0), force=True)
+    assert written.left_out == 5  # the first of each user has no history
+
+
 @pytest.fixture
 def mine(tmp_path: Path) -> Path:
     """A prepared folder with a split and whatever else may lie there."""
@@ -336,7 +373,7 @@ def test_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     _split(str(folder), "--shares", "6,2,2", "--history", "5")
     out = capsys.readouterr().out
     # 18 rows of training, less the first of each user, which has no history.
-    assert re.match(r"mine: global-time: 15 train, 6 valid, 6 test; split hash [0-9a-f]{16}\n", out)
+    assert re.match(r"mine: global-time: 15 train, 6 valid, 6 test, 3 in none .*; split hash [0-9a-f]{16}\n", out)
     assert (folder / "mine.test.inter").read_text().split("\n")[-2] == "2\t1\t29\t2 1 0 3 2"
     for words, message in (
         ([str(tmp_path / "nothing")], "no such file; make it with `attnseq prepare`"),

@@ -14,7 +14,9 @@ import hashlib
 import io
 import lzma
 import os
+import shutil
 import tarfile
+import tempfile
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator
@@ -43,6 +45,7 @@ class Member:
         path: the file on disk that holds it.
         size: bytes as stored, for the progress bar; 0 where not known.
         opener: opens the (decompressed) content.
+        inside: of a member of an archive, bytes when it is unpacked; None for a file by itself.
     """
 
     name: str
@@ -50,6 +53,7 @@ class Member:
     path: Path
     size: int
     opener: Opener
+    inside: int | None = None
 
     @contextlib.contextmanager
     def open(self, tick: Tick | None = None) -> Iterator[IO[bytes]]:
@@ -58,11 +62,22 @@ class Member:
         Args:
             tick: told how many stored bytes each read took.
         """
-        try:
-            with self.opener(tick) as stream:
+        with contextlib.ExitStack() as stack:
+            try:
+                try:
+                    stream = stack.enter_context(self.opener(tick))
+                except OSError as error:
+                    if isinstance(error, READ_ERRORS):
+                        raise
+                    raise UserError(f"{self.label}: cannot be read ({error.strerror or error}).") from error
                 yield stream
-        except READ_ERRORS as error:
-            raise UserError(damaged(self.label, error)) from error
+            except READ_ERRORS as error:
+                raise UserError(damaged(self.label, error)) from error
+            except OSError as error:
+                # bz2 says so without a number; what has one may as well be about the file that is written.
+                if error.errno is not None:
+                    raise
+                raise UserError(damaged(self.label, error)) from error
 
 
 def damaged(label: str, error: BaseException) -> str:
@@ -87,7 +102,7 @@ class Raw:
         if not self.path.exists():
             raise UserError(f"{self.path}: no such file or folder; give the owner's download with --raw.")
         try:
-            self.members = list(_list(self.path))
+            self.members = _once(list(_list(self.path)))
         except (*READ_ERRORS, ValueError) as error:
             if isinstance(error, UserError):
                 raise
@@ -153,6 +168,27 @@ def _list(path: Path) -> Iterator[Member]:
         yield from _list_file(path, path.name)
 
 
+def _once(members: list[Member]) -> list[Member]:
+    """Without what lies there twice: an archive's members beside what was unpacked from it, a file beside its .gz."""
+    plain: dict[str, list[Member]] = {}
+    for member in members:
+        if member.inside is None:
+            plain.setdefault(Path(member.name).name, []).append(member)
+
+    def again(member: Member) -> bool:
+        others = plain.get(Path(member.name).name, [])
+        if member.inside is None:
+            return any(other.name == member.name and other.label < member.label for other in others)
+        return any(other.size == member.inside and _ends_alike(other, member) for other in others)
+
+    return [member for member in members if not again(member)]
+
+
+def _ends_alike(one: Member, other: Member) -> bool:
+    short, long = sorted((one.name.replace(os.sep, "/"), other.name), key=len)
+    return long == short or long.endswith(f"/{short}")
+
+
 def _list_file(path: Path, name: str) -> Iterator[Member]:
     lower = name.lower()
     if lower.endswith(_UNREADABLE):
@@ -184,11 +220,22 @@ def _list_zip(open_zip: Callable[[], zipfile.ZipFile], path: Path, label: str) -
             yield from _list_zip(nested, path, inner)
         else:
             opener = _opener(stream, info.filename)
-            yield Member(_bare(info.filename), inner, path, info.compress_size, opener)
+            yield Member(_bare(info.filename), inner, path, info.compress_size, opener, info.file_size)
 
 
 def _nested(stream: Callable[[], IO[bytes]]) -> Callable[[], zipfile.ZipFile]:
-    return lambda: zipfile.ZipFile(stream())
+    """Opens a zip inside a zip, from a temporary copy: a seek back in a packed one reads it from its beginning."""
+    copies: list[IO[bytes]] = []
+
+    def open_zip() -> zipfile.ZipFile:
+        if not copies:
+            copy = tempfile.TemporaryFile()  # noqa: SIM115 - lives as long as the list of members
+            with stream() as packed:
+                shutil.copyfileobj(packed, copy, 1 << 20)
+            copies.append(copy)
+        return zipfile.ZipFile(copies[0])
+
+    return open_zip
 
 
 def _opener(stream: Callable[[], IO[bytes]], name: str) -> Opener:
@@ -215,30 +262,36 @@ class _InZip(io.BufferedReader):
 def _list_tar(path: Path) -> Iterator[Member]:
     with tarfile.open(path) as archive:
         infos = [info for info in archive if info.isfile()]
+    free: list[tarfile.TarFile] = []  # at most one, waiting where its last member ended
     for info in infos:
 
         def stream(info: tarfile.TarInfo = info) -> IO[bytes]:
-            archive = tarfile.open(path)  # noqa: SIM115 - closed with the member
+            # Opened anew, a compressed archive is decompressed from its beginning for every member.
+            archive = free.pop() if free else tarfile.open(path)  # noqa: SIM115 - closed with a member
             content = archive.extractfile(info)
             if content is None:
                 raise UserError(f"{path}:{info.name}: not a plain file.")
-            return _InTar(archive, content, info.size)
+            return _InTar(archive, content, free)
 
-        yield Member(_bare(info.name), f"{path}:{info.name}", path, info.size, _opener(stream, info.name))
+        opener = _opener(stream, info.name)
+        yield Member(_bare(info.name), f"{path}:{info.name}", path, info.size, opener, info.size)
 
 
 class _InTar(io.BufferedReader):
-    """A member of a tar that closes the archive together with itself and notices a cut."""
+    """A member of a tar that hands the archive back when it is closed."""
 
-    def __init__(self, archive: tarfile.TarFile, content: IO[bytes], size: int) -> None:
+    def __init__(self, archive: tarfile.TarFile, content: IO[bytes], free: list[tarfile.TarFile]) -> None:
         super().__init__(cast(io.RawIOBase, content), 1 << 16)
-        self._archive = archive
+        self._archive: tarfile.TarFile | None = archive
+        self._free = free
 
     def close(self) -> None:
         super().close()
-        archive = getattr(self, "_archive", None)
-        if archive is not None:
+        archive, self._archive = getattr(self, "_archive", None), None
+        if archive is not None and self._free:
             archive.close()
+        elif archive is not None:
+            self._free.append(archive)
 
 
 @contextlib.contextmanager

@@ -93,21 +93,35 @@ def floats(values: npt.NDArray[np.float64], whole: bool) -> pa.Array:
     return pc.fill_null(pc.cast(numbers, pa.string()), "")
 
 
-def check_target(out: Path, force: bool) -> None:
-    """Raises :class:`UserError` where ``out`` exists and may not be replaced."""
+def check_target(out: Path, force: bool, raw: Path | None = None) -> None:
+    """Raises :class:`UserError` where ``out`` exists and may not be replaced.
+
+    Args:
+        out: the final folder.
+        force: it may be replaced if it is a data set that was prepared here.
+        raw: the owner's download, which must not lie in it.
+    """
     if out.exists() and not out.is_dir():
         raise UserError(f"{out}: exists and is no folder; give another --out.")
     if out.exists() and any(out.iterdir()) and not force:
         raise UserError(f"{out}: exists already; give --force to replace it, or another --out.")
+    if out.exists() and any(out.iterdir()):
+        # All that the folder holds would go: it must be what this command makes, and not hold the last copy of the raw.
+        if not (out / f"{out.name}.meta.json").is_file():
+            raise UserError(
+                f"{out}: is no prepared data set (it lacks {out.name}.meta.json), so --force does not replace it; "
+                "give another --out, or remove it yourself."
+            )
+        if raw is not None and raw.resolve().is_relative_to(out.resolve()):
+            raise UserError(f"{raw}: lies in {out}, which --force would replace; move it, or give another --out.")
 
 
 @contextlib.contextmanager
-def new_folder(out: Path, force: bool) -> Iterator[tuple[Path, Path]]:
+def new_folder(out: Path, force: bool, raw: Path | None = None) -> Iterator[tuple[Path, Path]]:
     """A folder that appears as ``out`` when the block ends well, and leaves nothing behind otherwise.
 
     Args:
-        out: the final folder.
-        force: replace an existing one.
+        out, force, raw: see :func:`check_target`.
 
     Yields:
         the folder to write to, and a scratch folder beside it (on the same disk).
@@ -115,7 +129,7 @@ def new_folder(out: Path, force: bool) -> Iterator[tuple[Path, Path]]:
     Raises:
         UserError: ``out`` exists, cannot be written, or the disk is full.
     """
-    check_target(out, force)
+    check_target(out, force, raw)
     with _work(out) as work:
         fresh, scratch = work / "new", work / "scratch"
         fresh.mkdir()

@@ -163,6 +163,8 @@ def _append(url: str, part: Path, remote: _Remote, progress: bool, timeout: floa
     with urllib.request.urlopen(request, timeout=timeout) as answer:
         resumed = answer.status == 206 and answer.headers.get("Content-Range", "").startswith(f"bytes {have}-")
         total = remote.size if remote.size >= 0 else None
+        coming = answer.headers.get("Content-Length", "")
+        came = 0
         with (
             part.open("ab" if resumed else "wb") as file,
             tqdm(total=total, initial=have if resumed else 0, unit="B", unit_scale=True, disable=not progress) as bar,
@@ -170,6 +172,9 @@ def _append(url: str, part: Path, remote: _Remote, progress: bool, timeout: floa
             while block := answer.read(_BLOCK):
                 file.write(block)
                 bar.update(len(block))
+                came += len(block)
+    if coming.isdigit() and came < int(coming):  # urllib takes an early end for the end
+        raise ConnectionError(f"{came} of {coming} bytes arrived")
 
 
 def _check_sum(path: Path, source: Download, keep: bool) -> None:

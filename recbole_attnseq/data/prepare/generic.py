@@ -229,6 +229,7 @@ def prepare_frame(
     )
     form = source.interactions[0]
     names = [str(name) for name in frame.columns]
+    frame = frame.set_axis(names, axis=1)
     lacking = sorted(raw_columns(form) - set(names))
     if lacking:
         raise unknown_name("column of the DataFrame", lacking[0], names)

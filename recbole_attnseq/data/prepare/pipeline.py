@@ -94,7 +94,7 @@ def run(
     """As :func:`prepare`, for interactions that ``feed`` hands to the collector."""
     options.check()
     report = report if report is not None else Report()
-    with new_folder(out, force) as (fresh, scratch):
+    with new_folder(out, force, raw.path if raw is not None else None) as (fresh, scratch):
         collector = Collector(source, options, report, scratch)
         for note in source.notes:
             report.note(note)

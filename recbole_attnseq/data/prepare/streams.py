@@ -51,7 +51,6 @@ class Gzip(io.BufferedIOBase):
         self._members = 0
         self._ended = False
         self._started = False
-        self.garbage = 0
 
     def readable(self) -> bool:
         return True
@@ -77,9 +76,9 @@ class Gzip(io.BufferedIOBase):
             try:
                 out = self._zip.decompress(data, size)
             except zlib.error:
-                if self._started or not self._members:
+                # What begins as a member does and is none is a damaged one, not rubbish.
+                if self._started or not self._members or data.startswith(b"\x1f\x8b"):
                     raise
-                self.garbage += len(data)
                 self._ended = True
                 break
             self._started = True

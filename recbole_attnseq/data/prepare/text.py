@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import codecs
 from collections.abc import Iterator
-from typing import IO
+from typing import IO, cast
 
 from recbole_attnseq.errors import UserError
 
@@ -13,6 +13,28 @@ UNIT = "\x1f"
 
 _BLOCK = 1 << 20
 _LONGEST = 1 << 26
+
+
+class _Recoded:
+    """Bytes of several to a character as UTF-8."""
+
+    def __init__(self, raw: IO[bytes], label: str, encoding: str) -> None:
+        self._raw, self._label, self._encoding = raw, label, encoding
+        self._decoder = codecs.getincrementaldecoder(encoding)()
+
+    def read(self, size: int) -> bytes:
+        """About ``size`` bytes; none at the end."""
+        while True:
+            block = self._raw.read(size)
+            try:
+                text = self._decoder.decode(block, final=not block)
+            except UnicodeDecodeError as error:
+                raise UserError(
+                    f"{self._label}: not {self._encoding} ({error.reason}); give the file's encoding, e.g. "
+                    "--encoding latin-1."
+                ) from error
+            if text or not block:
+                return text.encode()
 
 
 class TextStream:
@@ -34,6 +56,8 @@ class TextStream:
             name = codecs.lookup(encoding).name
         except LookupError as error:
             raise UserError(f"unknown encoding '{encoding}'; give one that Python knows, e.g. latin-1.") from error
+        if name.startswith(("utf-16", "utf-32")):  # their line breaks are not of one byte
+            raw, name = cast(IO[bytes], _Recoded(raw, label, name)), "utf-8"
         self._raw = raw
         self._label = label
         self._encoding = name

@@ -30,6 +30,11 @@ def check_unit(unit: str) -> None:
         raise UserError(
             f"unknown time unit '{unit}'; give one of {known} or a date format such as '%Y-%m-%d %H:%M:%S'."
         )
+    if "%" in unit:
+        try:
+            pd.to_datetime(pd.Series(["2000"], dtype=object), format=unit, errors="coerce")
+        except ValueError as error:
+            raise UserError(f"time unit '{unit}' is no date format ({error}); e.g. '%Y-%m-%d %H:%M:%S'.") from error
 
 
 def seconds(column: Any, unit: str) -> tuple[Floats, Mask]:

@@ -32,7 +32,8 @@ def run(args: argparse.Namespace) -> None:
         raise UserError(f"{inter}: no such file; make it with `attnseq prepare`, and give its folder.")
     written = split_folder(folder, args.by, _numbers(args.shares), history=args.history, force=args.force)
     rows = ", ".join(f"{count:,} {part}" for part, count in written.rows.items())
-    print(f"{folder.name}: {args.by}: {rows}; split hash {written.split_hash}")
+    left = f", {written.left_out:,} in none (no history, an item or session that the cuts leave out)"
+    print(f"{folder.name}: {args.by}: {rows}{left if written.left_out else ''}; split hash {written.split_hash}")
     print("Run it with: benchmark_filename: [train, valid, test]")
     if args.history:
         print("  alias_of_item_id: [item_id_list]")

@@ -27,9 +27,10 @@ _HISTORY = "item_id_list:token_seq"
 
 @dataclass(frozen=True)
 class Written:
-    """A split as it was written: rows by part, the cuts, the longest history and the hash of its pairs."""
+    """A split as it was written: rows by part and in none, the cuts, the longest history, the hash of its pairs."""
 
     rows: dict[str, int]
+    left_out: int
     valid_from: float
     test_from: float
     history: int
@@ -109,6 +110,7 @@ def write_benchmark(
                     file.line(values)
         record = Written(
             rows={part: len(codes) for part, (codes, _) in written.items()},
+            left_out=len(split.train) - sum(len(codes) for codes, _ in written.values()),
             valid_from=split.valid_from,
             test_from=split.test_from,
             history=history,

@@ -30,16 +30,16 @@ def split_folder(
 
     Args:
         folder: the data set's folder; its name is the stem of the files.
-        kind: ``global-time``, or ``last-days`` of sessions, which are ``session_id`` where the file has it
-            and the users otherwise.
+        kind: ``global-time``, or ``last-days`` of sessions, which are a user's ``session_id`` where the file has it
+            (a row without one stands by itself) and the users otherwise.
         shares: for ``global-time`` the three ratios (default 0.8, 0.1, 0.1), for ``last-days`` the days of
             test and of validation (default 1, 1).
         history: longest history of a row; 0 for none.
         force: replace the files of an earlier split.
 
     Raises:
-        UserError: no such file, shares that make no sense, a split that comes out empty, an earlier split, a full
-            disk.
+        UserError: no such file, a line that cannot be read or lacks its user or item, shares that make no sense, a
+            split that comes out empty, an earlier split, a full disk.
     """
     inter = folder / f"{folder.name}.inter"
     if kind not in KINDS:
@@ -62,7 +62,8 @@ def _load(inter: Path) -> tuple[npt.NDArray[Any], npt.NDArray[Any], npt.NDArray[
     parts: list[tuple[npt.NDArray[Any], ...]] = []
     member = Raw(inter).members[0]
     table = Table(files=("*",), separator="\t", quoted=False)
-    for batch in read(table, member, {*_COLUMNS.values(), "session_id:token"}, Report()):
+    report = Report()
+    for batch in read(table, member, {*_COLUMNS.values(), "session_id:token"}, report):
         lacking = next((name for name in _COLUMNS.values() if name not in batch), None)
         if lacking:
             raise UserError(f"{inter}: has no column {lacking}, which a split by time needs.")
@@ -71,5 +72,23 @@ def _load(inter: Path) -> tuple[npt.NDArray[Any], npt.NDArray[Any], npt.NDArray[
         parts.append((user, items.encode(batch[_COLUMNS["item"]]), numbers(batch[_COLUMNS["time"]]), session))
     if not parts:
         raise UserError(f"{inter}: holds no interactions.")
+    if report.dropped:
+        raise UserError(f"{inter}: lines that cannot be read: {report.reasons()}; mend or remove them.")
     user, item, time, session = (np.concatenate(columns) for columns in zip(*parts, strict=True))
-    return user, item, time, session, users.names, items.names
+    for name, codes in ((_COLUMNS["user"], user), (_COLUMNS["item"], item)):
+        bad = np.flatnonzero(codes < 0)
+        if len(bad):
+            raise UserError(
+                f"{inter}: {len(bad)} of {len(codes)} rows have no {name} that RecBole could hold (row {bad[0] + 1} is "
+                "the first: none, [PAD], or one that begins with a quote); remove or rename them."
+            )
+    return user, item, time, _sittings(user, session), users.names, items.names
+
+
+def _sittings(user: npt.NDArray[Any], session: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """(R,) code of each row's session: a user's own, as numbers may begin anew with each; a row without one is one."""
+    alone = session < 0
+    _, codes = np.unique(np.stack([user, session]), axis=1, return_inverse=True)
+    codes = codes.reshape(-1)
+    codes[alone] = codes.max() + 1 + np.arange(alone.sum())
+    return codes

@@ -5,6 +5,9 @@ from __future__ import annotations
 import bz2
 import gzip
 import lzma
+import os
+import shutil
+import tarfile
 from pathlib import Path
 
 import pytest
@@ -39,6 +42,66 @@ def test_same_bytes_from_every_kind_of_archive(tmp_path: Path) -> None:
         assert _content(Raw(archive), "in/a.dat") == _RATINGS
         assert _content(Raw(archive), "b.dat") == _RATINGS
     assert _content(Raw(tmp_path / "x.zip"), "deep/d.dat") == _RATINGS
+
+
+def test_what_lies_there_twice_is_read_once(tmp_path: Path) -> None:
+    """An archive beside what was unpacked from it, a file beside its .gz; others of the same name stay."""
+    folder = tmp_path / "f"
+    write(folder / "ml-1m", ratings__dat=_RATINGS, users__dat=b"1", users__dat__gz=gz(b"1"))
+    zipped(folder / "ml-1m.zip", {"ml-1m/ratings.dat": _RATINGS, "ml-1m/movies.dat": b"2"})
+    tarred(folder / "flat.tar.gz", {"ratings.dat": _RATINGS})
+    zipped(folder / "other.zip", {"ratings.dat": b"other"})
+    found = [(member.label.removeprefix(str(folder)), member.name) for member in Raw(folder).members]
+    assert found == [
+        ("/ml-1m/ratings.dat", "ml-1m/ratings.dat"),
+        ("/ml-1m/users.dat", "ml-1m/users.dat"),
+        ("/ml-1m.zip:ml-1m/movies.dat", "ml-1m/movies.dat"),
+        ("/other.zip:ratings.dat", "ratings.dat"),
+    ]
+
+
+@pytest.mark.parametrize("kind", ["tar.gz", "zip"])
+def test_members_of_a_packed_archive_are_unpacked_once(
+    tmp_path: Path, kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Opened anew for each, the time would grow with the square of their number."""
+    files = {f"{number}.dat": text(*map(str, range(number, 2000))) for number in range(9)}
+    copied: list[object] = []
+    copy, unpack = shutil.copyfileobj, tarfile.open
+    if kind == "zip":
+        path = zipped(tmp_path / "x.zip", {"in.zip": zipped(tmp_path / "in.zip", files).read_bytes()})
+        monkeypatch.setattr("shutil.copyfileobj", lambda *words: copied.append(words) or copy(*words))
+    else:
+        path = tarred(tmp_path / "x.tar.gz", files)
+        monkeypatch.setattr("tarfile.open", lambda *words: copied.append(words) or unpack(*words))
+    raw = Raw(path)
+    for member in raw.find(("*.dat",)):
+        with member.open() as stream:
+            assert stream.read() == files[member.name]
+    assert len(copied) == (1 if kind == "zip" else 2)  # to list them, and to read them
+    with raw.members[3].open() as one, raw.members[0].open() as other:  # two at a time are two readers
+        assert (one.read(4), other.read(3)) == (b"3\n4\n", b"0\n1")
+
+
+def test_a_damaged_bz2_and_a_damaged_second_member(tmp_path: Path) -> None:
+    content = bytearray(bz2.compress(_RATINGS))
+    content[len(content) // 2] ^= 255
+    write(tmp_path / "f", ratings__dat__bz2=bytes(content))
+    with pytest.raises(UserError, match=r"ratings\.dat\.bz2: truncated or damaged archive \(Invalid data stream\)"):
+        made("ml-1m", tmp_path / "f", tmp_path / "out")
+    second = bytearray(gz(b"more"))
+    second[3] ^= 0xE0  # flags that no gzip has
+    write(tmp_path / "g", ratings__dat__gz=gz(_RATINGS) + bytes(second))
+    with pytest.raises(UserError, match="truncated or damaged"):
+        made("ml-1m", tmp_path / "g", tmp_path / "out")
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
+def test_a_file_that_may_not_be_read_is_named(tmp_path: Path) -> None:
+    folder = write(tmp_path / "f", ratings__dat=_RATINGS)
+    (folder / "ratings.dat").chmod(0)
+    with pytest.raises(UserError, match=r"ratings\.dat: cannot be read \(Permission denied\)"):
+        made("ml-1m", folder, tmp_path / "out")
 
 
 def test_patterns_match_whole_path_parts(tmp_path: Path) -> None:

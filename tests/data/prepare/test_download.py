@@ -92,6 +92,12 @@ def test_a_server_that_does_not_tell_the_size(server: FileServer, tmp_path: Path
     assert said == [f"archive.zip: of unknown size from {server.address}"]
 
 
+def test_an_early_end_is_noticed_where_only_the_answer_tells_the_size(server: FileServer, tmp_path: Path) -> None:
+    server.head_length, server.breaks = False, 2
+    assert fetch(Download(server.address), tmp_path, say=lambda line: None).read_bytes() == _CONTENT
+    assert len(server.asked) == 3
+
+
 def test_wrong_checksum(server: FileServer, tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"sha256 is .*, not 00; run again"):
         fetch(Download(server.address, sha256="00"), tmp_path, say=lambda line: None)

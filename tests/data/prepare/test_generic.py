@@ -308,7 +308,10 @@ def test_an_existing_folder_needs_force(tmp_path: Path) -> None:
     arguments: dict[str, Any] = {"user": "user", "item": "item", "time": "time", "time_unit": "ordinal"}
     with pytest.raises(UserError, match=r"mine: exists already; give --force to replace it, or another --out\.$"):
         prepare_files(Raw(path), out, **arguments)
+    with pytest.raises(UserError, match=r"mine: is no prepared data set"):
+        prepare_files(Raw(path), out, force=True, **arguments)
     assert (out / "precious.txt").read_bytes() == b"mine"
+    write(out, mine__meta__json=b"{}", mine__item=b"of before")
     prepare_files(Raw(path), out, force=True, **arguments)
     assert sorted(p.name for p in out.iterdir()) == ["mine.inter", "mine.meta.json"]
     assert sorted(p.name for p in tmp_path.iterdir()) == ["mine", "raw"]
@@ -316,10 +319,55 @@ def test_an_existing_folder_needs_force(tmp_path: Path) -> None:
         prepare_files(Raw(path), path / "x.csv", **arguments)
 
 
+def test_force_replaces_prepared_data_alone(tmp_path: Path) -> None:
+    """A folder that holds anything else, the raw file above all, is not ours to remove."""
+    content = text("user,item,time", *(f"u{n % 3},i{n % 4},{n}" for n in range(30)))
+    mine = write(tmp_path / "mine", events__csv=content)
+    with pytest.raises(UserError, match=r"is no prepared data set \(it lacks mine\.meta\.json\)"):
+        prepare_files(Raw(mine / "events.csv"), mine, user="user", item="item", time="time", force=True)
+    write(tmp_path / "raw", events__csv=content)
+    made = prepare_files(Raw(tmp_path / "raw"), tmp_path / "new", user="user", item="item", time="time")
+    (made.folder / "events.csv").write_bytes(content)
+    for raw in (made.folder / "events.csv", made.folder):
+        with pytest.raises(UserError, match=r"lies in .*, which --force would replace"):
+            prepare_files(Raw(raw), made.folder, user="user", item="item", time="time", force=True)
+    assert (mine / "events.csv").read_bytes() == (made.folder / "events.csv").read_bytes() == content
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-32"])
+def test_encodings_of_several_bytes_a_character(tmp_path: Path, encoding: str) -> None:
+    """Excel's "Unicode text" among them."""
+    rows = ["user,item,time", *(f"ü{n % 3},i{n % 4},{n}" for n in range(3000))]
+    wide = write(tmp_path / "wide", x__csv=text(*rows, encoding="utf-8").decode().encode(encoding))
+    plain = write(tmp_path / "plain", x__csv=text(*rows))
+    found = [
+        prepare_files(Raw(raw), tmp_path / raw.name / "x", user="user", item="item", time="time", encoding=name)
+        for raw, name in ((wide, encoding), (plain, "utf-8"))
+    ]
+    assert lines(found[0]) == lines(found[1])
+    write(tmp_path / "wide", x__csv=text(*rows).decode().encode(encoding)[:-1])
+    with pytest.raises(UserError, match=r"x\.csv: not utf-(16|32)"):
+        prepare_files(Raw(wide), tmp_path / "cut", user="user", item="item", time="time", encoding=encoding)
+
+
+@pytest.mark.parametrize("unit", ["%Q", "%Y-%m-%d %"])
+def test_no_format_of_dates(tmp_path: Path, unit: str) -> None:
+    raw = write(tmp_path / "raw", x__csv=text("user,item,time", "a,b,2020"))
+    with pytest.raises(UserError, match="is no date format"):
+        prepare_files(Raw(raw), tmp_path / "x", user="user", item="item", time="time", time_unit=unit)
+
+
+def test_a_frame_whose_columns_have_numbers_for_names(tmp_path: Path) -> None:
+    frame = pd.DataFrame({0: list("aab"), 1: list("xyx"), 2: [1, 2, 3]})
+    made = prepare_frame(frame, tmp_path / "x", user="0", item="1", time="2", time_unit="ordinal")
+    assert made.summary.interactions == 3
+    assert list(frame) == [0, 1, 2]
+
+
 @pytest.mark.parametrize("force", [False, True])
 def test_a_full_disk_leaves_nothing_partial(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, force: bool) -> None:
     path = write(tmp_path / "raw", x__csv=_csv())
-    out = write(tmp_path / "mine", old__txt=b"old") if force else tmp_path / "mine"
+    out = write(tmp_path / "mine", old__txt=b"old", mine__meta__json=b"{}") if force else tmp_path / "mine"
     write_bytes = atomic.AtomicFile._write
     calls = []
 

@@ -87,7 +87,8 @@ def explode(lists: tuple[str, ...], keep: tuple[str, ...]) -> Callable[[Batch], 
     """A ``compute`` that makes one row of each list element.
 
     Args:
-        lists: columns of lists that run in parallel; absent ones are left out.
+        lists: columns of lists that run in parallel; absent ones are left out. Where a row's are not equally long,
+            they cannot be aligned: its first stays, the others are missing.
         keep: plain columns to repeat for each element.
     """
 
@@ -96,10 +97,13 @@ def explode(lists: tuple[str, ...], keep: tuple[str, ...]) -> Callable[[Batch], 
         if not present:
             return batch
         parents = pc.list_parent_indices(batch[present[0]])
-        result = {name: pc.list_flatten(batch[name]) for name in present}
-        if len({len(column) for column in result.values()}) > 1:
-            # Lists of unequal length cannot be aligned; the ids alone still can.
-            result = {present[0]: result[present[0]]}
+        lengths = [pc.fill_null(pc.list_value_length(batch[name]), 0).to_numpy(False) for name in present]
+        aligned = np.logical_and.reduce([length == lengths[0] for length in lengths])
+        inside = aligned[parents.to_numpy(False)]
+        place = pa.array(np.cumsum(inside) - 1, pa.int64(), mask=~inside)
+        result = {present[0]: pc.list_flatten(batch[present[0]])}
+        for name in present[1:]:
+            result[name] = pc.list_flatten(batch[name].filter(pa.array(aligned))).take(place)
         return {**result, **{name: batch[name].take(parents) for name in keep if name in batch}}
 
     return compute
