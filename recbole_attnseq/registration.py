@@ -23,7 +23,7 @@ _MODULE = "recbole.model.sequential_recommender.attnseq"
 _OPTIONAL_KEYS = (
     "model", "dataset", "config_files", "local_rank", "world_size", "ip", "port", "nproc", "offset",
     "benchmark_filename", "single_spec", "encoding", "reg_weight", "numerical_features", "wandb_project",
-    "split_hash", "dataset_config", "selected_features", "members",
+    "split_hash", "dataset_config", "selected_features", "members", "extensions",
 )  # fmt: skip
 
 
@@ -143,6 +143,7 @@ def check_settings(values: dict[str, Any]) -> None:
         UserError: names the key and what it may be.
     """
     from recbole_attnseq.data_rules import check_history_negatives, dropouts
+    from recbole_attnseq.extensions import import_extensions
     from recbole_attnseq.item_features import check_selected
     from recbole_attnseq.model import check_members, elements
     from recbole_attnseq.nn.item_encoders import ITEM_ENCODERS
@@ -150,6 +151,7 @@ def check_settings(values: dict[str, Any]) -> None:
     from recbole_attnseq.nn.settings import NetworkSettings
     from recbole_attnseq.training.averaging import check_decay
 
+    import_extensions(values.get("extensions"))
     own: dict[str, Any] = {field.name: values.get(field.name) for field in fields(NetworkSettings)}
     own.update(items=2**31, max_length=values.get("MAX_ITEM_LIST_LENGTH"), **dropouts(values))
     try:

@@ -25,12 +25,12 @@ class UserEncoder(nn.Module):
     let a later step change an earlier state, so all positions can be trained at once; ``banded`` ones moreover
     see no more than the packing's window per layer, so whole histories can be fed to them. ``widest`` is the most
     elements that any one temporary holds for a token, so that a caller of many histories knows how many to encode at
-    a time.
+    a time; an encoder that does not say so is taken for a wide one.
     """
 
     causal: ClassVar[bool] = True
     banded: ClassVar[bool] = False
-    widest: int
+    widest: int = 4096
 
     def forward(self, inputs: Tensor, packing: Packing) -> Tensor:
         """States (T, D) after each step of ``inputs`` (T, D)."""

@@ -278,7 +278,10 @@ def test_rows_that_cannot_be_read_or_have_no_id_are_refused(tmp_path: Path) -> N
         ("\ti1\t5", r"1 of 31 rows have no user_id:token that RecBole could hold \(row 31"),
         ("u1\tNA\t5", "no item_id:token"),
         ("u1\t[PAD]\t5", "no item_id:token"),
-        ("u1 broken line", r"lines that cannot be read: 1 malformed row \(first: .*x\.inter, row 1 or later: 1 columns"),
+        (
+            "u1 broken line",
+            r"lines that cannot be read: 1 malformed row \(first: .*x\.inter, row 1 or later: 1 columns",
+        ),
     ):
         (folder / "x.inter").write_text("\n".join(["user_id:token\titem_id:token\ttimestamp:float", *good, bad, ""]))
         with pytest.raises(UserError, match=message):

@@ -1,0 +1,70 @@
+"""Parts of the user's own, by file or module; README's example among them."""
+
+from __future__ import annotations
+
+import re
+import sys
+from pathlib import Path
+
+import pytest
+
+from recbole_attnseq import cli
+from recbole_attnseq.errors import UserError
+from recbole_attnseq.extensions import import_extensions
+from recbole_attnseq.nn.user_encoders import USER_ENCODERS
+from recbole_attnseq.training.runs import load_run
+
+README = Path(__file__).parents[1] / "README.md"
+RUN = (
+    "run", "--dataset=tiny", "--epochs=1", "--hidden_size=16", "--inner_size=16", "--use_gpu=False",
+    "--show_progress=False", "--state=WARNING", "--user_encoder=average",
+    "--load_col={'inter': ['user_id', 'item_id', 'timestamp']}",
+)  # fmt: skip
+
+
+@pytest.fixture
+def clean(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(USER_ENCODERS, "_parts", dict(USER_ENCODERS._parts))
+
+
+def test_readmes_encoder_trains_is_saved_and_comes_back(
+    tiny: str, workdir: Path, clean: None, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (block,) = [code for code in re.findall(r"```python\n(.*?)```", README.read_text(), re.S) if "register" in code]
+    (workdir / "average.py").write_text(block)
+    assert cli.main(RUN) == 2
+    assert "unknown user_encoder 'average'" in capsys.readouterr().err
+    assert cli.main([*RUN, "--extensions=average.py"]) == 0
+    out = capsys.readouterr().out
+    checkpoint = re.search(r"checkpoint: (\S+)", out)
+    assert checkpoint
+    USER_ENCODERS._parts.pop("average")
+    for name in [name for name in sys.modules if name.startswith("recbole_attnseq_extension:")]:
+        del sys.modules[name]  # as in another process
+    _, model, *_ = load_run(checkpoint.group(1))
+    assert type(model.network.user_encoder).__name__ == "RunningAverage"
+
+
+def test_a_module_of_the_current_folder_and_only_once(workdir: Path, clean: None) -> None:
+    (workdir / "count_my_imports.py").write_text("open('count', 'a').write('x')\n")
+    for _ in range(2):
+        import_extensions("count_my_imports")
+        import_extensions(["count_my_imports.py"])
+    assert Path("count").read_text() == "xx"
+
+
+@pytest.mark.parametrize(
+    ("wanted", "message"),
+    [
+        ("nothing.py", "nothing.py does not exist"),
+        ("no_such_module_anywhere", "no_such_module_anywhere cannot be imported .ModuleNotFoundError"),
+        ("broken.py", "broken.py cannot be imported .ZeroDivisionError"),
+        (["broken.py", 3], "cannot be imported"),
+        (3, "extensions is 3"),
+    ],
+)
+def test_what_cannot_be_imported_is_named(workdir: Path, wanted: object, message: str) -> None:
+    (workdir / "broken.py").write_text("1 / 0\n")
+    for _ in range(2):
+        with pytest.raises(UserError, match=message):
+            import_extensions(wanted)
