@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from recbole_attnseq.leaderboard.ablation import DEFAULT
-from recbole_attnseq.leaderboard.rivals import BUCKETED, FEW, FOREIGN, MARK, SEEDS, summary
+from recbole_attnseq.leaderboard.rivals import FEW, FOREIGN, MARK, SEEDS, summary
+from recbole_attnseq.leaderboard.standings import BUCKETED
 
 _INTRO = f"""# Leaderboard
 
@@ -27,7 +28,8 @@ kinds of processors do not compare.
 
 _RIVALS = f"""## AttnSeq against the best of the others
 
-AttnSeq by default, then the row of its that validation prefers, in brackets. Of the models listed, those that have run.
+AttnSeq by default, then the row of its that validation prefers, in brackets (of those rows whose seeds have all run).
+`of` counts the models of others that have run, of those listed; where none of them is sequential nothing is compared.
 {MARK}: not significant. Interval and p tell how far other users might have moved the difference, p corrected for this
 table's rows; how far other seeds might have is not in them, and {FEW} marks a side of fewer than {SEEDS} seeds.
 Processor seconds are those of a whole run, early stopping included; {FOREIGN}: not all on one kind of processor.

@@ -8,12 +8,11 @@ from typing import Any
 
 from recbole_attnseq.leaderboard.records import is_sequential
 from recbole_attnseq.leaderboard.significance import LEVEL, compare, holm
-from recbole_attnseq.leaderboard.standings import Table, TableRow, cost, processors
+from recbole_attnseq.leaderboard.standings import BUCKETED, Table, TableRow, cost, processors
 from recbole_attnseq.registration import MODEL
 
 MARK = "≈"  # the difference is not significant
 FOREIGN = "†"  # seconds of more than one kind of processor
-BUCKETED = "§"  # trained on batches of like lengths
 FEW = "‡"  # a side with too few seeds to tell how far they spread
 SEEDS = 3
 METRIC = "ndcg@10"
@@ -73,23 +72,26 @@ def _side(row: TableRow, metric: str) -> dict[str, Any]:
 def summary(report: Mapping[str, Any]) -> str:
     """The table over all data sets; p-values corrected by Holm's method for its rows."""
     meetings = [(table["board"], found) for table in report["tables"] for found in table["rivals"]]
-    corrected = holm([found["p"] for _, found in meetings])
+    corrected = iter(holm([found["p"] for _, found in meetings if found["sequential"]]))
     lines = [
         "| test NDCG@10 (seeds) | AttnSeq | best other model | of | difference, 95% interval | p | processor s |",
         "|---|---|---|---|---|---|---|",
     ]
-    for (board, found), p in zip(meetings, corrected, strict=True):
+    for board, found in meetings:
         ours, rival = found["ours"], found["rival"]
         row = "" if ours["name"] == MODEL else f"{ours['name'].removeprefix(MODEL).strip()} "
         foreign = f" {FOREIGN}" if "," in found["processors"] else ""
-        interval = f"[{found['low']:+.4f}, {found['high']:+.4f}]" + ("" if p < LEVEL else f" {MARK}")
-        few = f" {FEW}" if min(ours["seeds"], rival["seeds"]) < SEEDS else ""
         bucketed = f" {BUCKETED}" if rival["bucketed"] else ""
-        kind = "" if found["sequential"] else ", none sequential"
+        difference = "no sequential model has run | "
+        if found["sequential"]:
+            p = next(corrected)
+            interval = f"[{found['low']:+.4f}, {found['high']:+.4f}]" + ("" if p < LEVEL else f" {MARK}")
+            few = f" {FEW}" if min(ours["seeds"], rival["seeds"]) < SEEDS else ""
+            difference = f"{found['difference']:+.4f} {interval} | {p:.4f}{few}"
         lines.append(
             f"| {board} | {row}{ours['score']:.4f} ({ours['seeds']}) | "
             f"{rival['name']} {rival['score']:.4f} ({rival['seeds']}){bucketed} | "
-            f"{found['run']} of {found['listed']}{kind} | {found['difference']:+.4f} {interval} | {p:.4f}{few} | "
+            f"{found['run']} of {found['listed']} | {difference} | "
             f"{ours['processor']:,.0f} against {rival['processor']:,.0f}{foreign} |"
         )
     return "\n".join(lines)

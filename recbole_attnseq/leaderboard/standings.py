@@ -25,6 +25,8 @@ BEYOND_METRICS = tuple(f"{name.lower()}@{k}" for name in BEYOND for k in CUTOFFS
 # Of makers, in the names of their processors.
 _DECORATION = re.compile(r"\(R\)|\(TM\)|\bCPU\b|\bProcessor\b|@.*")
 
+BUCKETED = "§"  # trained on batches of like lengths
+
 
 @dataclass
 class TableRow:
