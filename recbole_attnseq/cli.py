@@ -59,6 +59,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             help=text,
             description=text,
             add_help=True,
+            allow_abbrev=False,  # --seed is RecBole's, not the beginning of --seeds
             formatter_class=argparse.RawDescriptionHelpFormatter,
         )
         if arguments[:1] == [name]:

@@ -45,7 +45,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> None:
     """Train the four models, print the comparison, then the films."""
     keep_freed_memory()
-    os.makedirs(args.out, exist_ok=True)
+    try:
+        os.makedirs(args.out, exist_ok=True)
+    except OSError as error:
+        raise UserError(f"--out {args.out} cannot be a folder ({error.strerror}); choose another.") from error
     here = os.getcwd()
     os.chdir(args.out)  # RecBole writes its logs and checkpoints below the current folder
     try:

@@ -107,6 +107,7 @@ def _insert_defaults() -> None:
 
     def _load_internal_config_dict(self: Any, model: str, model_class: type, dataset: str) -> None:
         original(self, model, model_class, dataset)
+        check_common({**self.internal_config_dict, **self.external_config_dict})
         if model == MODEL:
             known = {
                 *self.internal_config_dict,
@@ -131,6 +132,25 @@ def defaults(loader: Any) -> dict[str, Any]:
     text = files("recbole_attnseq").joinpath("defaults.yaml").read_text(encoding="utf-8")
     values: dict[str, Any] = yaml.load(text, Loader=loader)
     return values
+
+
+def check_common(values: dict[str, Any]) -> None:
+    """Refuse settings of RecBole's, for any model, that would end in a traceback after the data have been read.
+
+    Raises:
+        UserError: names the key and what it may be.
+    """
+    for key, least, most in (("seed", 0, 2**32 - 1), ("eval_step", 0, None), ("worker", 0, None)):
+        value = values.get(key)
+        whole = isinstance(value, int) and not isinstance(value, bool)
+        if value is not None and not (whole and least <= value and (most is None or value <= most)):
+            raise UserError(f"{key} is {value!r}; give a whole number from {least} on.")
+    decay = values.get("weight_decay")
+    if decay is not None and (isinstance(decay, bool) or not isinstance(decay, (int, float)) or decay < 0):
+        raise UserError(f"weight_decay is {decay!r}; give a number from 0 on.")
+    clip = values.get("clip_grad_norm")
+    if clip and not isinstance(clip, dict):
+        raise UserError(f"clip_grad_norm is {clip!r}; write it as {{'max_norm': 5, 'norm_type': 2}}.")
 
 
 def check_settings(values: dict[str, Any]) -> None:

@@ -24,6 +24,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--config_files",
         nargs="+",
+        action="extend",
         default=[],
         metavar="FILE",
         help="YAML files, later ones win; commas do too",
@@ -83,6 +84,8 @@ def run(args: argparse.Namespace) -> None:
 
 def record(args: argparse.Namespace, files: list[str], settings: dict[str, Any]) -> None:
     """The same run in this process, with its record."""
+    import torch
+
     from recbole_attnseq.leaderboard.facts import facts_of
     from recbole_attnseq.leaderboard.records import hash_of, identity, make_record
     from recbole_attnseq.training import snapshots
@@ -107,7 +110,12 @@ def record(args: argparse.Namespace, files: list[str], settings: dict[str, Any])
     if args.snapshot:
         if not Path(args.snapshot).absolute().parent.is_dir():
             raise UserError(f"--snapshot {args.snapshot}: its folder does not exist; make it, or choose another.")
-        snapshot = Snapshot(args.snapshot, snapshots.identity(hash_of(identity(config)), config["seed"], **how))
+        if Path(args.snapshot).exists() and not Path(args.snapshot).is_file():
+            raise UserError(f"--snapshot {args.snapshot}: is no file; choose another.")
+        where = snapshots.arithmetic(torch.device(config["device"]))
+        snapshot = Snapshot(
+            args.snapshot, snapshots.identity(hash_of(identity(config)), config["seed"], **how, **where)
+        )
     session = train(config, **how, ranked=True, each_epoch=print_epoch, snapshot=snapshot)
     print_scores("valid", session.valid_result)
     print_scores("test", session.test_result)

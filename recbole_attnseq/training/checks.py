@@ -86,6 +86,8 @@ def plain_errors() -> Iterator[None]:
             f"the data set could not be downloaded ({error.reason}); put its atomic files in place."
         ) from error
     except (ValueError, NotImplementedError, KeyError, TypeError, SyntaxError, RuntimeError) as error:
+        if isinstance(error, ValueError) and "loss is nan" in str(error):
+            raise UserError("the training loss is no number any more (it diverged); lower learning_rate.") from error
         if _raised_by_recbole(error):
             discard_log()
             raise UserError(" ".join(str(error).strip("'\"").split())) from error

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from recbole_attnseq.training.session import Session
 
 
+ENDING = ".snapshot"  # a file that ends so is ours, whatever is in it
 _SCHEMA = 1
 
 
@@ -62,6 +63,9 @@ class Snapshot:
         for left in self.file.parent.glob(f"{self.file.name}.*.part"):
             left.unlink(missing_ok=True)  # of a run that was killed while it wrote
         found = read_snapshot(self.file)
+        if found is None and self.file.suffix != ENDING:
+            # It would be overwritten, and removed at the end: perhaps a person has mistaken it for a snapshot.
+            raise UserError(f"--snapshot {self.file}: exists and is no snapshot; choose another file.")
         if found is None:
             print(f"snapshot {self.file} cannot be read: beginning anew.", flush=True)
             return
@@ -136,8 +140,13 @@ def read_snapshot(file: str | os.PathLike[str]) -> dict[str, Any] | None:
 
 def identity(config_hash: str, seed: int, **how: Any) -> dict[str, Any]:
     """What two runs must share for one to go on where the other was: what they compute, with which code, on what."""
-    device = torch.cuda.get_device_name() if torch.cuda.is_available() else "cpu"
-    return {"config_hash": config_hash, "seed": seed, "code": _code(), "device": device, **how, **versions()}
+    return {"config_hash": config_hash, "seed": seed, "code": _code(), **how, **versions()}
+
+
+def arithmetic(device: torch.device) -> dict[str, Any]:
+    """What the digits of a run depend on beside its code: where it computes, and on how many threads."""
+    place = torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
+    return {"device": place, "threads": torch.get_num_threads()}
 
 
 @functools.cache

@@ -53,9 +53,10 @@ def history(trial: FrozenTrial) -> list[int]:
 
 
 def tally(trials: Iterable[FrozenTrial], retries: int) -> Tally:
-    """Count, allowing each trial to be repeated ``retries`` times."""
+    """Count, allowing each trial to be repeated ``retries`` times, interruptions by hand apart."""
     trials = list(trials)
     repeated = {number for trial in trials for number in history(trial)}
+    stopped = {trial.number for trial in trials if trial.user_attrs.get(REASON) == INTERRUPTED}  # nobody's death
     done = running = waiting = 0
     lost = []
     for trial in trials:
@@ -68,7 +69,7 @@ def tally(trials: Iterable[FrozenTrial], retries: int) -> Tally:
             done += 1
         elif trial.number in repeated or reason.startswith(DUPLICATE):
             continue
-        elif (not reason or reason == INTERRUPTED) and len(history(trial)) < retries:
+        elif reason == INTERRUPTED or (not reason and len({*history(trial)} - stopped) < retries):
             lost.append(trial)
         else:
             done += 1
@@ -98,10 +99,10 @@ class Retry:
     """Optuna's retry of a dead trial, which leaves behind what belonged to the dead worker.
 
     Args:
-        retries: how often a trial may be repeated.
+        retries: how often a trial may be repeated; None where that has been decided.
     """
 
-    def __init__(self, retries: int) -> None:
+    def __init__(self, retries: int | None) -> None:
         storages = optuna.storages
         kind = getattr(storages, "RetryHeartbeatStaleTrialCallback", None) or storages.RetryFailedTrialCallback
         with warnings.catch_warnings():
@@ -127,7 +128,7 @@ def recover(study: Any, storage: Any, retries: int, grace: float, release: bool 
     Returns:
         Numbers of the trials that were queued again here.
     """
-    retry, now, queued = Retry(retries), datetime.datetime.now(), []
+    retry, again, now, queued = Retry(retries), Retry(None), datetime.datetime.now(), []
     for trial in study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
         worker = trial.user_attrs.get(WORKER)
         silent = worker is None and _age(trial.datetime_start, now) > grace
@@ -137,7 +138,7 @@ def recover(study: Any, storage: Any, retries: int, grace: float, release: bool 
     # Whoever failed a trial queues it again at once. If that has not happened, it died in between.
     for trial in tally(study.get_trials(deepcopy=True), retries).lost:
         if _age(trial.datetime_complete, now) > grace or trial.user_attrs.get(REASON) == INTERRUPTED:
-            retry(study, trial)
+            again(study, trial)
             queued.append(trial.number)
     return queued
 

@@ -21,7 +21,7 @@ _INSTEAD = {
 }
 
 
-def make_sampler(text: str, seed: int) -> Any:
+def make_sampler(text: str, seed: int, index: int = 0) -> Any:
     """A sampler from ``NAME`` or ``NAME:key=value,key=value``.
 
     TPE looks at parameters together, in the groups that conditions form, and counts running trials as poor ones so
@@ -30,11 +30,14 @@ def make_sampler(text: str, seed: int) -> Any:
     Args:
         text: Optuna's class name, or the same in small letters without ``Sampler``, e.g. ``tpe``.
         seed: of the sampler's random numbers.
+        index: number of the worker, added to a seed of the user's, so that workers do not draw the same.
 
     Raises:
         UserError: unknown name or argument.
     """
     name, given = _parse("sampler", text)
+    if isinstance(given.get("seed"), int):
+        given["seed"] += index
     kind = _find("sampler", name, optuna.samplers, optuna.samplers.BaseSampler, "Sampler")
     accepted = inspect.signature(kind).parameters
     defaults: dict[str, Any] = {"seed": seed} if "seed" in accepted else {}
@@ -98,7 +101,10 @@ def _parse(what: str, text: str) -> tuple[str, dict[str, Any]]:
         key, equals, value = part.partition("=")
         if not equals:
             raise UserError(f"{what} '{text}': '{part}' is no argument; write NAME:key=value,key=value.")
-        given[key.strip()] = yaml.safe_load(value)
+        try:
+            given[key.strip()] = yaml.safe_load(value)
+        except (yaml.YAMLError, ValueError) as error:
+            raise UserError(f"{what} '{text}': '{value}' is no value.") from error
     return name, given
 
 

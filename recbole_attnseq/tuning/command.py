@@ -35,7 +35,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("--model", default=None, help="any RecBole model (default: AttnSeq, or what a file says)")
     add("--dataset", default=None, help="a folder of atomic files under data_path, or ml-100k")
-    add("--config_files", nargs="+", default=[], metavar="FILE", help="RecBole's YAML files, later ones win")
+    add(
+        "--config_files",
+        nargs="+",
+        action="extend",
+        default=[],
+        metavar="FILE",
+        help="RecBole's YAML files, later ones win",
+    )
     add("--trials", type=int, default=None, help="trials in the whole study (default 30, none with --timeout)")
     add("--timeout", type=float, default=None, metavar="S", help="begin no trial after S seconds")
     add(
@@ -102,7 +109,8 @@ def run(args: argparse.Namespace) -> None:
         )
         raise
     print(result["summary"])
-    print(f"\nFiles: {result['folder']}\nRun the best: attnseq run --config_files {result['best_yaml']}")
+    place = f" --data_path={options.settings['data_path']}" if "data_path" in options.settings else ""
+    print(f"\nFiles: {result['folder']}\nRun the best: attnseq run --config_files {result['best_yaml']}{place}")
     print(f"Look into it: {result['dashboard']}")
 
 

@@ -70,6 +70,7 @@ def work(
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     recorded = _Recorded(study, objective)
     patience = getattr(storage, "patience", None)
+    exhausted = False
     while True:
         if patience is not None:
             patience.settle()
@@ -77,7 +78,7 @@ def work(
         count = tally(study.get_trials(deepcopy=False), plan.retries)
         if on_change is not None:
             on_change()
-        over = plan.deadline is not None and time.monotonic() >= plan.deadline
+        over = exhausted or (plan.deadline is not None and time.monotonic() >= plan.deadline)
         unfinished = count.running + len(count.lost)
         full = plan.trials is not None and count.done + unfinished >= plan.trials
         if not count.running and (over or (full and not count.lost)):
@@ -98,6 +99,7 @@ def work(
                 raise
         finally:
             free_memory()
+        exhausted = bool(getattr(study, "_stop_flag", False))  # a sampler that has tried all there is says so by it
         if recorded.lost is not None:
             raise recorded.lost
 

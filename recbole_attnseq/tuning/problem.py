@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -76,7 +77,7 @@ class Problem:
 
     def config(self, settings: Mapping[str, Any] | None = None) -> Any:
         """RecBole's configuration with ``settings`` on top."""
-        return make_config(self.model, self.dataset, (), {**self.fixed, **(settings or {})})
+        return make_config(self.model, self.dataset, (), copy.deepcopy({**self.fixed, **(settings or {})}))
 
     def split_hash(self) -> str:
         """Fingerprint of the training and validation targets; reads the data set at the first call."""
@@ -94,7 +95,9 @@ class Problem:
             "metric": self.metric,
             "split_hash": self.split_hash(),
             "settings": json.loads(json.dumps(settings, default=str)),
-            "choices": {p.name: list(p.values) for p in self.space.parameters if p.kind == "choice"},
+            "choices": json.loads(
+                json.dumps({p.name: p.values for p in self.space.parameters if p.kind == "choice"}, default=str)
+            ),
         }
 
     def presets(self) -> list[tuple[str, dict[str, Any]]]:

@@ -17,9 +17,10 @@ from optuna.trial import TrialState
 
 from recbole_attnseq.errors import UserError
 from recbole_attnseq.training.processes import write_whole
+from recbole_attnseq.tuning.bookkeeping import REASON
 from recbole_attnseq.tuning.problem import Problem
 from recbole_attnseq.tuning.storages import shown, with_driver
-from recbole_attnseq.tuning.study import final_name, winner
+from recbole_attnseq.tuning.study import failed_runs, final_name, winner
 from recbole_attnseq.tuning.summary import summary
 
 _ATTRS = (
@@ -49,7 +50,7 @@ def write_report(folder: str, study: Any, problem: Problem, storage: Any, comman
         write_whole(os.path.join(folder, "best.yaml"), best_yaml(study, problem, best))
         scores = test_scores(runs, best.number)
         write_whole(os.path.join(folder, "test.json"), json.dumps(scores, indent=2) + "\n")
-        text = summary(study, problem, best, runs, scores, command)
+        text = summary(study, problem, best, runs, scores, command, _faults(storage, study, best.number))
         write_whole(os.path.join(folder, "summary.md"), text + "\n")
         write_whole(os.path.join(folder, "study.html"), page(study, text))
     except OSError as error:
@@ -98,6 +99,20 @@ def winner_runs(storage: Any, study: Any, number: int) -> list[Any]:
         return []
     done = {t.params["seed"]: t for t in runs.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))}
     return [done[seed] for seed in sorted(done)]
+
+
+def _faults(storage: Any, study: Any, number: int) -> list[str]:
+    """Why runs of the winner failed that have not succeeded since."""
+    try:
+        trials = optuna.load_study(storage=storage, study_name=final_name(study, number)).get_trials(deepcopy=False)
+    except KeyError:
+        return []
+    done = {trial.params["seed"] for trial in trials if trial.state == TrialState.COMPLETE}
+    return [
+        f"seed {trial.user_attrs['preset']['seed']}: {trial.user_attrs[REASON]}"
+        for trial in failed_runs(trials)
+        if trial.user_attrs["preset"]["seed"] not in done
+    ]
 
 
 def test_scores(runs: list[Any], number: int) -> dict[str, Any]:

@@ -25,7 +25,10 @@ def load_space(path: str) -> Space:
     """
     if not os.path.isfile(path):
         raise UserError(f"space file {path} does not exist; check the path, or leave --space out.")
-    text = Path(path).read_text(encoding="utf-8")
+    try:
+        text = Path(path).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(f"space file {path} cannot be read ({error}).") from error
     if not path.endswith((".yaml", ".yml")):
         return parse_hyper_test(text, path)
     try:
@@ -34,6 +37,8 @@ def load_space(path: str) -> Space:
         mark = getattr(error, "problem_mark", None)
         where = f"{path}:{mark.line + 1}" if mark else path
         raise UserError(f"{where}: not valid YAML ({getattr(error, 'problem', error)}).") from error
+    except ValueError as error:  # a date that is none, for instance
+        raise UserError(f"{path}: not valid YAML ({error}).") from error
 
 
 def shipped_space(model: str) -> str | None:

@@ -15,6 +15,7 @@ A space is a YAML file (configs/space/NAME.yaml) or one of RecBole's own ``hyper
 
 from __future__ import annotations
 
+import copy
 import json
 import math
 from collections.abc import Iterable, Mapping
@@ -104,7 +105,8 @@ class Parameter:
         if self.kind == "float":
             return trial.suggest_float(label, self.low, self.high, step=self.step, log=self.log)
         values = {choice_label(value): value for value in self.admissible(settings)}
-        return values[trial.suggest_categorical(label, list(values))]
+        # A copy: RecBole's Config writes into the mappings that it is given.
+        return copy.deepcopy(values[trial.suggest_categorical(label, list(values))])
 
 
 def choice_label(value: Any) -> Scalar:
@@ -175,6 +177,11 @@ class Space:
             drawn[parameter.name] = settings[parameter.name] = value
         return drawn
 
+    def holds(self, preset: Mapping[str, Any], base: Mapping[str, Any]) -> bool:
+        """Whether every active parameter has a value in its range."""
+        settings = {**base, **preset}
+        return all(p.contains(settings[p.name], settings) for p in self.parameters if p.active(settings))
+
     def enqueued(self, preset: Mapping[str, Any], base: Mapping[str, Any]) -> dict[str, Any]:
         """A preset in Optuna's terms: what to hand to ``enqueue_trial``, by label."""
         settings = {**base, **preset}
@@ -205,12 +212,30 @@ def parse_space(content: Any, source: str) -> Space:
     if extra:
         raise unknown_name(f"section in {source},", sorted(map(str, extra))[0], ("parameters", "settings", "published"))
     parameters = tuple(_parameter(str(name), spec, source) for name, spec in content["parameters"].items())
-    published = []
-    for entry in content.get("published") or []:
-        if not isinstance(entry, Mapping) or set(entry) != {"name", "settings"} or not entry["settings"]:
+    if not parameters:
+        raise UserError(f"{source}: 'parameters' names none; there is nothing to search.")
+    _check_order(parameters, source)
+    published, settings = [], content.get("settings") or {}
+    if not isinstance(settings, Mapping):
+        raise UserError(f"{source}: 'settings' is {settings!r}; write 'key: value' lines below it.")
+    entries = content.get("published") or []
+    for entry in entries if isinstance(entries, list) else [entries]:
+        whole = isinstance(entry, Mapping) and set(entry) == {"name", "settings"}
+        if not whole or not isinstance(entry["settings"], Mapping) or not entry["settings"]:
             raise UserError(f"{source}: each entry of 'published' needs a name and settings; found {entry!r}.")
         published.append((str(entry["name"]), dict(entry["settings"])))
-    return Space(parameters, dict(content.get("settings") or {}), tuple(published), source)
+    return Space(parameters, dict(settings), tuple(published), source)
+
+
+def _check_order(parameters: Iterable[Parameter], source: str) -> None:
+    """Refuse a condition on a parameter that is drawn later: it would look at a value that is not the trial's."""
+    drawn: set[str] = set()
+    names = [parameter.name for parameter in parameters]
+    for parameter in parameters:
+        for key in (*parameter.when, *([parameter.divides] if parameter.divides else [])):
+            if key in names and key not in drawn:
+                raise UserError(f"{source}: {parameter.name} looks at {key}, which is listed after it; move it behind.")
+        drawn.add(parameter.name)
 
 
 def _parameter(name: str, spec: Any, source: str) -> Parameter:
@@ -223,15 +248,22 @@ def _parameter(name: str, spec: Any, source: str) -> Parameter:
     for key in spec:
         if key not in _KEYS[kind]:
             raise unknown_name(f"key of {where} ({kind}):", key, _KEYS[kind])
-    when = {
-        str(key): tuple(value) if isinstance(value, list) else (value,)
-        for key, value in (spec.get("when") or {}).items()
-    }
+    conditions = spec.get("when") or {}
+    if not isinstance(conditions, Mapping):
+        raise UserError(f"{where}: when is {conditions!r}; write it as {{key: value}} or {{key: [values]}}.")
+    when = {str(key): tuple(value) if isinstance(value, list) else (value,) for key, value in conditions.items()}
     if kind == "choice":
-        values = tuple(spec.get("values") or ())
+        listed = spec.get("values") or []
+        if not isinstance(listed, list):
+            raise UserError(f"{where}: values is {listed!r}; write a list, e.g. [{listed}].")
+        values, divides = tuple(listed), spec.get("divides")
         if not values:
             raise UserError(f"{where} has no values to choose from.")
-        return Parameter(name, kind, values=values, when=when, divides=spec.get("divides"))
+        if divides is not None and not isinstance(divides, str):
+            raise UserError(f"{where}: divides is {divides!r}; name one parameter.")
+        if divides and not all(type(value) is int and value > 0 for value in values):
+            raise UserError(f"{where}: only whole numbers above 0 divide {divides}; found {listed}.")
+        return Parameter(name, kind, values=values, when=when, divides=divides)
     return numeric(where, name, kind, spec, when)
 
 

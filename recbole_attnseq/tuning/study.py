@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import optuna
@@ -11,16 +11,24 @@ from optuna.exceptions import DuplicatedStudyError
 from optuna.trial import TrialState
 
 from recbole_attnseq.errors import UserError
-from recbole_attnseq.tuning.bookkeeping import REASON
+from recbole_attnseq.tuning.bookkeeping import INTERRUPTED, REASON, history, this_worker
 from recbole_attnseq.tuning.problem import Problem
 
 IDENTITY = "attnseq:identity"
 READY = "attnseq:ready"
-_NAMES = {"split_hash": "split hash", "dataset": "data set"}
+CREATOR = "attnseq:creator"
+_NAMES = {"split_hash": "split hash", "dataset": "data set", "runs": "runs of a trial"}
 
 
 def open_study(
-    storage: Any, name: str, problem: Problem, *, sampler: Any = None, pruner: Any = None, wait: float = 30.0
+    storage: Any,
+    name: str,
+    problem: Problem,
+    *,
+    sampler: Any = None,
+    pruner: Any = None,
+    runs: str | None = None,
+    wait: float = 30.0,
 ) -> Any:
     """Create or join the study ``name``.
 
@@ -33,12 +41,14 @@ def open_study(
         problem: what is tuned.
         sampler: Optuna's sampler.
         pruner: Optuna's pruner.
+        runs: what a trial's value is the mean of, and what pruners compare, in words.
         wait: seconds to wait for a creator.
 
     Raises:
-        UserError: a study of that name exists with another model, data set, metric, split or fixed setting.
+        UserError: a study of that name exists with another model, data set, metric, split or fixed setting, or with
+            trials of other runs.
     """
-    identity = problem.identity()
+    identity = problem.identity() | ({} if runs is None else {"runs": runs})
     study, created = _create_or_join(storage, name, problem, sampler, pruner, wait)
     if not created:
         before = study.user_attrs.get(IDENTITY)
@@ -48,7 +58,10 @@ def open_study(
             refuse_other(name, before, identity)
     if not study.user_attrs.get(READY):
         study.set_user_attr(IDENTITY, identity)
+        study.set_user_attr(CREATOR, this_worker())
         for origin, preset in problem.presets():
+            if isinstance(sampler, optuna.samplers.BruteForceSampler) and not problem.space.holds(preset, problem.base):
+                continue  # it takes its own trials for a tree in which this one has no place
             study.enqueue_trial(
                 problem.space.enqueued(preset, problem.base),
                 user_attrs={"origin": origin, "preset": preset},
@@ -80,6 +93,8 @@ def refuse_other(name: str, before: Mapping[str, Any], now: Mapping[str, Any]) -
     """Raise :class:`UserError` where a study's identity differs, saying in what."""
     differences = []
     for key in now:
+        if key == "runs" and key not in before:
+            continue  # a study of before this was kept
         old, new = before.get(key), now[key]
         if isinstance(new, Mapping) and isinstance(old, Mapping):
             differences += [
@@ -113,18 +128,34 @@ def winner(study: Any) -> Any:
 def final_study(storage: Any, study: Any, problem: Problem, seeds: list[int]) -> Any:
     """The study that holds the winner's runs, one waiting trial a seed; workers share it like any other.
 
-    It is named after the winning trial: a resumed search with another winner gets runs of its own.
+    It is named after the winning trial: a resumed search with another winner gets runs of its own. A run that failed at
+    an earlier start is tried again.
     """
     best = winner(study)
     final, created = _create_or_join(
         storage, final_name(study, best.number), problem, optuna.samplers.RandomSampler(), optuna.pruners.NopPruner()
     )
-    have = {trial.user_attrs.get("preset", {}).get("seed") for trial in final.get_trials(deepcopy=False)}
+    trials = final.get_trials(deepcopy=False)
+    failed = {trial.number for trial in failed_runs(trials)}
+    have = {trial.user_attrs.get("preset", {}).get("seed") for trial in trials if trial.number not in failed}
     for seed in seeds:
         if seed not in have:
             final.enqueue_trial({"seed": seed}, user_attrs={"preset": {"seed": seed}}, skip_if_exists=not created)
     final.set_user_attr(READY, True)
     return final
+
+
+def failed_runs(trials: Iterable[Any]) -> list[Any]:
+    """Those that failed with a reason of their own, and are repeated by no other."""
+    trials = list(trials)
+    repeated = {number for trial in trials for number in history(trial)}
+    return [
+        trial
+        for trial in trials
+        if trial.state == TrialState.FAIL
+        and trial.number not in repeated
+        and str(trial.user_attrs.get(REASON, INTERRUPTED)) != INTERRUPTED
+    ]
 
 
 def final_name(study: Any, number: int) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from typing import Any
 
 from optuna.trial import TrialState
@@ -12,7 +13,15 @@ from recbole_attnseq.tuning.bookkeeping import DUPLICATE, REASON, history
 from recbole_attnseq.tuning.problem import Problem
 
 
-def summary(study: Any, problem: Problem, best: Any, runs: list[Any], scores: dict[str, Any], command: str) -> str:
+def summary(
+    study: Any,
+    problem: Problem,
+    best: Any,
+    runs: list[Any],
+    scores: dict[str, Any],
+    command: str,
+    faults: Sequence[str] = (),
+) -> str:
     """The study as Markdown.
 
     Args:
@@ -22,6 +31,7 @@ def summary(study: Any, problem: Problem, best: Any, runs: list[Any], scores: di
         runs: the winner's runs on test.
         scores: their mean and standard deviation, see :func:`recbole_attnseq.tuning.report.test_scores`.
         command: the command line that goes on with the search.
+        faults: why runs of the winner failed.
     """
     trials = study.get_trials(deepcopy=False)
     parts = [
@@ -32,6 +42,7 @@ def summary(study: Any, problem: Problem, best: Any, runs: list[Any], scores: di
         "\n".join(f"    {key}: {value}" for key, value in best.user_attrs["settings"].items()),
         "\n".join(_faults(trials)),
         _test(runs, scores),
+        "\n".join(f"Failed on test, {fault}; the same command runs it again." for fault in faults),
         f"Command: `{command}`",
         _provenance(),
     ]

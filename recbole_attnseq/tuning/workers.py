@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
@@ -13,7 +14,7 @@ from optuna.exceptions import StorageInternalError
 
 from recbole_attnseq.errors import UserError
 from recbole_attnseq.training.processes import interrupt_on_sigterm
-from recbole_attnseq.tuning.bookkeeping import Retry
+from recbole_attnseq.tuning.bookkeeping import Retry, this_worker
 from recbole_attnseq.tuning.choices import check_countable, looks_at_seeds, make_pruner, make_sampler
 from recbole_attnseq.tuning.loop import Plan, work
 from recbole_attnseq.tuning.objective import FinalObjective, SearchObjective
@@ -23,7 +24,7 @@ from recbole_attnseq.tuning.problem import Problem
 from recbole_attnseq.tuning.progress import Progress
 from recbole_attnseq.tuning.shares import check_gpus
 from recbole_attnseq.tuning.storages import open_storage, shown
-from recbole_attnseq.tuning.study import final_study, open_study, winner
+from recbole_attnseq.tuning.study import CREATOR, failed_runs, final_study, open_study, winner
 
 
 @dataclass
@@ -61,6 +62,7 @@ def open_session(options: TuneOptions, index: int = 0) -> Session:
     sampler, pruner = make_sampler(options.sampler, index), make_pruner(options.pruner, 1)
     problem = Problem(options.model, options.dataset, options.files, options.settings, options.space)
     check_countable(sampler, problem.space)
+    check_parts(problem.base, options.seeds)
     name = study_name(options, problem.model, problem.dataset)
     url = storage_url(options, name)
     pruner = make_pruner(options.pruner, problem.epochs)
@@ -71,11 +73,37 @@ def open_session(options: TuneOptions, index: int = 0) -> Session:
         patience=options.patience,
         on_stale=Retry(options.retries),
     )
-    study = open_study(storage, name, problem, sampler=sampler, pruner=pruner)
-    # A resumed study must not draw the same random numbers again.
-    study.sampler = make_sampler(options.sampler, problem.seed + 1000 * len(study.get_trials(deepcopy=False)) + index)
+    over_seeds = looks_at_seeds(pruner)
+    of_trial, _ = seeds_of(options, problem.seed, over_seeds)
+    runs = f"seeds {', '.join(map(str, of_trial))}, compared by {'seed' if over_seeds else 'epoch'}"
+    study = open_study(storage, name, problem, sampler=sampler, pruner=pruner, runs=runs)
+    # A resumed study must not draw the same random numbers again, nor two that join it in one moment.
+    mine = study.user_attrs.get(CREATOR) == this_worker()
+    count = len(study.get_trials(deepcopy=False))
+    drawn = problem.seed + 1000 * count + index if mine else int.from_bytes(os.urandom(4), "little")
+    study.sampler = make_sampler(options.sampler, drawn, index)
     deadline = None if options.timeout is None else time.monotonic() + options.timeout
-    return Session(options, problem, name, url, storage, study, deadline, looks_at_seeds(pruner))
+    return Session(options, problem, name, url, storage, study, deadline, over_seeds)
+
+
+def check_parts(config: Mapping[str, Any], seeds: int) -> None:
+    """Refuse a split that lacks the part that decides, or the one that the winner is to be scored on.
+
+    Args:
+        config: RecBole's configuration.
+        seeds: runs of the winner on test.
+    """
+    split = (config.get("eval_args") or {}).get("split") or {}
+    ratios = next((split[kind] for kind in ("RS", "TS") if kind in split), None)
+    parts = [bool(ratio) for ratio in ratios] if ratios else [True, True, True]
+    if "LS" in split:
+        parts = [True, split["LS"] != "test_only", split["LS"] != "valid_only"]
+    if len(parts) == 3 and not parts[1]:
+        raise UserError(
+            f"a search decides on validation data, which the split {split} does not make; change eval_args."
+        )
+    if seeds and len(parts) == 3 and not parts[2]:
+        raise UserError(f"the split {split} makes no test data to score the winner on; add --seeds=0.")
 
 
 def run_worker(session: Session, final: bool = True) -> None:
@@ -97,10 +125,11 @@ def run_worker(session: Session, final: bool = True) -> None:
         if final and options.seeds:
             best = winner(session.study)
             runs = final_study(session.storage, session.study, problem, list(of_winner))
+            failed = len(failed_runs(runs.get_trials(deepcopy=False)))  # at an earlier start: they do not count
             bar = Progress(runs, options.seeds, None, options.retries, f"trial {best.number} on test", options.progress)
             try:
                 last = FinalObjective(problem, best.user_attrs["settings"], bar.note)
-                plan = replace(session.plan(options.seeds), deadline=None)
+                plan = replace(session.plan(options.seeds + failed), deadline=None)
                 work(runs, session.storage, last, plan, bar.refresh)
             finally:
                 bar.close()

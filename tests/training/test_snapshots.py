@@ -5,14 +5,16 @@ from __future__ import annotations
 import random
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import numpy as np
 import pytest
 import torch
 
+from recbole_attnseq.cli import main
 from recbole_attnseq.errors import UserError
 from recbole_attnseq.training.session import Session, by_user, configure, train
-from recbole_attnseq.training.snapshots import Snapshot, read_snapshot
+from recbole_attnseq.training.snapshots import Snapshot, arithmetic, read_snapshot
 
 FILE = Path("a.snapshot")
 OURS: dict[str, Any] = {"hidden_size": 16, "inner_size": 16, "n_layers": 1, "learning_rate": 0.02}
@@ -176,3 +178,24 @@ def test_a_snapshot_that_does_not_fit_is_removed_and_told(tiny: str, quiet: dict
     with pytest.raises(UserError, match=r"does not fit .*start again"):
         run("SASRec", quiet)
     assert not FILE.exists()
+
+
+def test_a_file_that_is_no_snapshot_is_left_alone(tiny: str, workdir: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Somebody's table, or a checkpoint taken for a snapshot; and a folder."""
+    (workdir / "mine.csv").write_text("precious")
+    words = ["run", "--model=Pop", "--dataset=tiny", "--use_gpu=False", "--record=runs", "--show_progress=False"]
+    assert main([*words, "--snapshot=mine.csv"]) == 2
+    assert "mine.csv: exists and is no snapshot" in capsys.readouterr().err
+    assert main([*words, "--snapshot=dataset"]) == 2
+    assert "dataset: is no file" in capsys.readouterr().err
+    assert (workdir / "mine.csv").read_text() == "precious"
+
+
+def test_another_device_or_number_of_threads_begins_anew() -> None:
+    """Digits depend on both, whatever GPUs the machine has."""
+    here = arithmetic(torch.device("cpu"))
+    assert here == {"device": "cpu", "threads": torch.get_num_threads()}
+    with mock.patch("torch.cuda.is_available", return_value=True):
+        assert arithmetic(torch.device("cpu")) == here
+    with mock.patch("torch.cuda.get_device_name", return_value="a GPU"):
+        assert arithmetic(torch.device("cuda"))["device"] == "a GPU"

@@ -92,12 +92,60 @@ def test_a_preset_is_run_exactly_even_outside_the_range():
         ({"type": "int", "low": 1, "high": 2, "stepp": 1}, ["width", "stepp", "'step'"]),
         ({"type": "flaot", "low": 1, "high": 2}, ["width", "flaot", "'float'"]),
         ({"low": 1, "high": 2}, ["width", "type"]),
+        ({"type": "choice", "values": "relu"}, ["width", "values is 'relu'", "list"]),
+        ({"type": "choice", "values": 5}, ["width", "values is 5"]),
+        ({"type": "choice", "values": [1], "when": "gru"}, ["width", "when is 'gru'"]),
+        ({"type": "choice", "values": [0, 1], "divides": "hidden_size"}, ["width", "above 0", "[0, 1]"]),
+        ({"type": "choice", "values": [1], "divides": ["hidden_size"]}, ["width", "divides is"]),
     ],
 )
 def test_what_is_wrong_is_named(spec, words):
     with pytest.raises(UserError) as error:
         space(width=spec)
     assert all(word in str(error.value) for word in [*words, "space.yaml"])
+
+
+@pytest.mark.parametrize("key", ["divides", "when"])
+def test_a_parameter_looks_at_earlier_ones_only(key):
+    """One drawn later has not its trial's value yet."""
+    heads = {"type": "choice", "values": [1, 2], key: "width" if key == "divides" else {"width": 4}}
+    width = {"type": "int", "low": 4, "high": 8}
+    with pytest.raises(UserError, match="heads looks at width, which is listed after it"):
+        space(heads=heads, width=width)
+    assert space(width=width, heads=heads).names() == ["width", "heads"]
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        {"parameters": {}},
+        {"parameters": {"a": {"type": "choice", "values": [1]}}, "settings": ["x"]},
+        {"parameters": {"a": {"type": "choice", "values": [1]}}, "published": 5},
+        {"parameters": {"a": {"type": "choice", "values": [1]}}, "published": [{"name": "x", "settings": "abc"}]},
+    ],
+)
+def test_sections_of_the_wrong_kind(content):
+    with pytest.raises(UserError, match=r"x\.yaml: "):
+        parse_space(content, "x.yaml")
+
+
+@pytest.mark.parametrize("content", [b"parameters: {a: 2024-13-45}", b"\xff\xfe", b"parameters: ["])
+def test_files_that_are_no_yaml(tmp_path, content):
+    path = tmp_path / "x.yaml"
+    path.write_bytes(content)
+    with pytest.raises(UserError, match=r"x\.yaml"):
+        load_space(str(path))
+
+
+def test_what_a_run_writes_into_a_value_stays_out_of_the_space():
+    """RecBole's Config completes the mappings that it is given."""
+    choices = space(
+        sampling={"type": "choice", "values": [{"distribution": "uniform"}, {"distribution": "popularity"}]}
+    )
+    study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=1))
+    for _ in range(8):
+        choices.sample(study.ask(), {})["sampling"]["alpha"] = 1.0
+    assert choices.parameters[0].values == ({"distribution": "uniform"}, {"distribution": "popularity"})
 
 
 def test_an_unknown_key_is_named_with_the_closest():

@@ -11,7 +11,7 @@ from recbole_attnseq.tuning.loop import Plan, work
 from recbole_attnseq.tuning.objective import FinalObjective
 from recbole_attnseq.tuning.problem import Problem
 from recbole_attnseq.tuning.storages import open_storage
-from recbole_attnseq.tuning.study import final_study, open_study, winner
+from recbole_attnseq.tuning.study import failed_runs, final_study, open_study, winner
 
 
 @pytest.fixture
@@ -121,6 +121,75 @@ def test_the_winner_is_tested_once_a_seed(storage, problem_of, monkeypatch):
         assert set(trial.user_attrs["test"]) == {"ndcg@5", "hit@5"}
         assert trial.user_attrs["valid"]["ndcg@5"] == trial.value
     assert len({trial.user_attrs["split_hash"] for trial in runs.trials}) == 1
+
+
+def test_a_run_of_the_winner_that_failed_is_tried_again_at_the_next_start(storage, problem_of):
+    problem = problem_of()
+    study = open_study(storage, "s", problem)
+
+    def found(trial):
+        drawn = problem.space.sample(trial, problem.base)
+        trial.set_user_attr("settings", drawn)
+        return drawn["learning_rate"]
+
+    work(study, storage, found, Plan(2))
+
+    def run(trial):
+        seed = trial.suggest_int("seed", 0, 9)
+        if disk["full"]:
+            raise OSError(28, "No space left on device")
+        return seed
+
+    tries, disk = [], {}
+    for disk["full"] in (True, True, False, False):
+        runs = final_study(storage, study, problem, [5, 6])
+        failed = len(failed_runs(runs.trials))
+        work(runs, storage, run, Plan(2 + failed, poll=0.01))
+        tries.append([trial.state.name for trial in runs.trials])
+    assert tries == [["FAIL"] * 2, ["FAIL"] * 4, ["FAIL"] * 4 + ["COMPLETE"] * 2, ["FAIL"] * 4 + ["COMPLETE"] * 2]
+
+
+def test_interruptions_use_up_no_repetition(storage):
+    study = optuna.create_study(storage=storage, direction="maximize")
+    stops = 6
+
+    def stopped(trial):
+        if len(study.trials) <= stops:
+            raise KeyboardInterrupt
+        return 1.0
+
+    for _ in range(stops):
+        with pytest.raises(KeyboardInterrupt):
+            work(study, storage, stopped, Plan(1, retries=3, poll=0.01))
+    work(study, storage, stopped, Plan(1, retries=3, poll=0.01))
+    assert [trial.state.name for trial in study.trials] == ["FAIL"] * stops + ["COMPLETE"]
+
+
+def test_trials_of_other_runs_do_not_compare(storage, problem_of):
+    problem = problem_of()
+    open_study(storage, "s", problem, runs="seeds 1, compared by epoch")
+    open_study(storage, "s", problem, runs="seeds 1, compared by epoch")
+    with pytest.raises(UserError, match="runs of a trial: seeds 1, compared by epoch there, seeds 1, 2, 3,"):
+        open_study(storage, "s", problem, runs="seeds 1, 2, 3, compared by seed")
+    open_study(storage, "old", problem)  # made before this was kept
+    open_study(storage, "old", problem, runs="seeds 1, compared by epoch")
+
+
+@pytest.mark.parametrize("inside", [True, False])
+def test_brute_force_ends_when_all_is_tried(storage, problem_of, tmp_path, inside):
+    """Also where the defaults lie outside the space: among its trials they would be one of another tree."""
+    path = tmp_path / "few.yaml"
+    rates = "0.001, 0.01" if inside else "0.02, 0.01"
+    path.write_text(
+        f"parameters:\n  learning_rate: {{type: choice, values: [{rates}]}}\n"
+        "  weight_decay: {type: choice, values: [0.0, 0.001]}\n"
+    )
+    problem = problem_of(space=str(path))
+    sampler = optuna.samplers.BruteForceSampler()
+    study = open_study(storage, "s", problem, sampler=sampler)
+    work(study, storage, lambda trial: problem.space.sample(trial, problem.base)["learning_rate"], Plan(99, poll=0.01))
+    assert len(study.trials) == 4
+    assert len({str(trial.params) for trial in study.trials}) == 4
 
 
 def test_a_surplus_run_of_the_winner_is_not_counted(storage, problem_of):

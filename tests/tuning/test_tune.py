@@ -92,6 +92,15 @@ def test_a_searched_key_that_is_fixed_is_searched_no_more(settings, space_file, 
     assert "Test: not scored." in result["summary"]
 
 
+def test_seed_is_recboles_and_not_the_beginning_of_seeds(settings, space_file, workdir, capsys):
+    words = ["tune", "--dataset", "cycle", "--space", space_file, "--trials", "1", "--seeds", "0", "--no_progress"]
+    assert main([*words, "--seed=7", *flags({**settings, "epochs": 1})]) == 0
+    out = capsys.readouterr().out
+    assert "Test: not scored." in out
+    assert f"attnseq run --config_files {Path('results/studies/AttnSeq-cycle/best.yaml')} --data_path=" in out
+    assert yaml.safe_load(Path("results/studies/AttnSeq-cycle/best.yaml").read_text())["seed"] == 7
+
+
 @pytest.mark.parametrize(
     ("words", "answer"),
     [
@@ -115,6 +124,10 @@ def test_a_searched_key_that_is_fixed_is_searched_no_more(settings, space_file, 
         (["--study", "a/b"], "cannot be a folder"),
         (["--grace", "5"], "grace is 5 s"),
         (["--hidden_siz=3"], "hidden_siz"),
+        (["--seed=-1"], "seed is -1"),
+        (["--sampler", "tpe:gamma=["], "'[' is no value"),
+        (["--eval_args={'split': {'LS': 'valid_only'}, 'order': 'TO'}", "--seeds", "2"], "makes no test data to score"),
+        (["--eval_args={'split': {'RS': [8, 0, 2]}, 'order': 'TO'}"], "decides on validation data"),
     ],
 )
 def test_bad_input_is_one_line_and_exit_code_2(words, answer, settings, workdir, capsys):
