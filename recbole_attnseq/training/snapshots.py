@@ -49,6 +49,9 @@ class Snapshot:
         self.file, self.identity, self.every = Path(file), dict(identity), every
         self._written = time.monotonic()
         self._commit = commit()  # what runs, whatever is checked out later
+        if self.file.is_file() and self.file.suffix != ENDING and read_snapshot(self.file) is None:
+            # It would be overwritten, and removed at the end: perhaps a person has mistaken it for a snapshot.
+            raise UserError(f"--snapshot {self.file}: exists and is no snapshot; choose another file.")
 
     def restore(self, session: Session, loader: Any) -> None:
         """Bring a fresh session to where the file was written; changes nothing where there is none that fits.
@@ -63,9 +66,6 @@ class Snapshot:
         for left in self.file.parent.glob(f"{self.file.name}.*.part"):
             left.unlink(missing_ok=True)  # of a run that was killed while it wrote
         found = read_snapshot(self.file)
-        if found is None and self.file.suffix != ENDING:
-            # It would be overwritten, and removed at the end: perhaps a person has mistaken it for a snapshot.
-            raise UserError(f"--snapshot {self.file}: exists and is no snapshot; choose another file.")
         if found is None:
             print(f"snapshot {self.file} cannot be read: beginning anew.", flush=True)
             return
