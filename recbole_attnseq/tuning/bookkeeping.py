@@ -8,6 +8,7 @@ from the trials' own records, so that it does not matter when a worker dies.
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import datetime
 import os
@@ -77,22 +78,45 @@ def tally(trials: Iterable[FrozenTrial], retries: int) -> Tally:
 
 
 def this_worker() -> dict[str, Any]:
-    """Who runs a trial: host, process id, and when the process began, since ids are used again."""
-    return {"host": socket.gethostname(), "pid": os.getpid(), "began": psutil.Process().create_time()}
+    """Who runs a trial: where, which process, and when it began, since ids are used again."""
+    return {**_place(), "pid": os.getpid(), "began": _began(os.getpid())}
 
 
 def is_dead(worker: Any) -> bool:
-    """Whether a worker of this host is no more; False where that cannot be told."""
-    if not isinstance(worker, dict) or worker.get("host") != socket.gethostname():
+    """Whether a worker of this place is no more; False where that cannot be told."""
+    if not isinstance(worker, dict) or any(worker.get(key) != value for key, value in _place().items()):
         return False
     try:
         process = psutil.Process(int(worker["pid"]))
         zombie = process.status() == psutil.STATUS_ZOMBIE
-        return bool(zombie or abs(process.create_time() - float(worker["began"])) > 1.0)
+        return bool(zombie or abs(_began(process.pid) - float(worker["began"])) > 1.0)
     except psutil.NoSuchProcess:
         return True
     except psutil.AccessDenied:
         return False
+
+
+def _place() -> dict[str, str]:
+    """Where process ids mean the same: containers may share a host's name and number their processes by themselves."""
+    place = {"host": socket.gethostname()}
+    for key, read in (("boot", _boot), ("processes", lambda: os.readlink("/proc/self/ns/pid"))):
+        with contextlib.suppress(OSError):  # not on Linux
+            place[key] = read()
+    return place
+
+
+def _boot() -> str:
+    with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as file:
+        return file.read().strip()
+
+
+def _began(pid: int) -> float:
+    """When a process began: by the system's own count where it has one, which no clock that is set can move."""
+    try:
+        with open(f"/proc/{pid}/stat", encoding="utf-8", errors="replace") as file:
+            return float(file.read().rpartition(")")[2].split()[19])
+    except (OSError, ValueError, IndexError):
+        return float(psutil.Process(pid).create_time())
 
 
 class Retry:

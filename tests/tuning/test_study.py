@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import optuna
 import pytest
 
 from recbole_attnseq.errors import UserError
 from recbole_attnseq.training.trainer import AttnSeqTrainer
+from recbole_attnseq.tuning import bookkeeping
 from recbole_attnseq.tuning.loop import Plan, work
 from recbole_attnseq.tuning.objective import FinalObjective
 from recbole_attnseq.tuning.problem import Problem
@@ -197,3 +201,19 @@ def test_a_surplus_run_of_the_winner_is_not_counted(storage, problem_of):
     runs = optuna.create_study(storage=storage, direction="maximize")
     with pytest.raises(Exception, match="no seed is left"):
         FinalObjective(problem, {})(runs.ask())
+
+
+def test_only_a_worker_of_this_place_is_known_to_be_dead(monkeypatch):
+    """Containers may share a host's name; a clock that is set moves no start of a process."""
+    mine = bookkeeping.this_worker()
+    assert not bookkeeping.is_dead(mine)
+    gone = subprocess.Popen(["true"])
+    gone.wait()
+    assert bookkeeping.is_dead({**mine, "pid": gone.pid})
+    assert bookkeeping.is_dead({**mine, "began": mine["began"] - 5})  # the number is another process's now
+    for key in ("host", "boot", "processes"):
+        if key in mine:
+            assert not bookkeeping.is_dead({**mine, "pid": gone.pid, key: "another"})
+    if sys.platform == "linux":
+        monkeypatch.setattr("psutil._pslinux.boot_time", lambda: 2.0)
+        assert not bookkeeping.is_dead(mine)
