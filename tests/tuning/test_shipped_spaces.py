@@ -7,13 +7,14 @@ from pathlib import Path
 
 import optuna
 import pytest
+import yaml
 
 from recbole_attnseq import data_rules
 from recbole_attnseq.nn.settings import NetworkSettings
 from recbole_attnseq.tuning.problem import Problem
 
 FOLDER = Path(__file__).parents[2] / "configs" / "space"
-SPACES = sorted(path.stem for path in FOLDER.glob("*.yaml"))  # of a model, or MODEL-VARIANT of configs/model/VARIANT
+SPACES = sorted(path.stem for path in FOLDER.glob("*.yaml"))  # of a model, or MODEL-VARIANT
 
 
 def test_the_leaderboards_models_have_one():
@@ -27,10 +28,8 @@ def test_the_leaderboards_models_have_one():
 def test_keys_are_the_models_and_defaults_come_first(space, data_path):
     # AttnSeq's defaults follow the data, so these are read.
     columns = {"inter": ["user_id", "item_id", "timestamp"]}
-    model, _, variant = space.partition("-")
-    files = [str(FOLDER.parent / "model" / f"{variant}.yaml")] if variant else []
     given = {"data_path": data_path, "load_col": columns}
-    problem = Problem(model, "cycle", files, given, str(FOLDER / f"{space}.yaml"))
+    problem = Problem(space.partition("-")[0], "cycle", (), given, str(FOLDER / f"{space}.yaml"))
     (origin, defaults), *published = problem.presets()
     assert origin == "defaults"
     assert defaults
@@ -72,3 +71,10 @@ def test_whatever_is_drawn_for_attnseq_is_a_network(data_path):
         assert ("n_heads" in drawn) == (drawn["user_encoder"] == "transformer")
         assert ("num_negatives" in drawn) == (drawn["loss_type"] != "softmax")
     assert len(seen) > 30
+
+
+def test_the_space_of_the_reference_is_of_its_architecture():
+    space = yaml.safe_load((FOLDER / "AttnSeq-reference.yaml").read_text(encoding="utf-8"))
+    reference = yaml.safe_load((FOLDER.parent / "model" / "reference.yaml").read_text(encoding="utf-8"))
+    (start,) = space["published"]
+    assert {**space["settings"], **start["settings"]} == {key: reference[key] for key in reference if key != "learner"}
