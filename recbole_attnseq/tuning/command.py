@@ -136,6 +136,9 @@ def tune(options: TuneOptions | None = None, **settings: Any) -> dict[str, Any]:
 
     options = options or TuneOptions(**settings)
     session = open_session(options)
+    problem = session.problem
+    pinned = f"; fixed by flags or files: {', '.join(problem.pinned)}" if problem.pinned else ""
+    print(f"searched: {', '.join(problem.space.names())}{pinned}", flush=True)
     recover(session.study, session.storage, options.retries, options.grace, release=options.release)
     if options.workers > 1 or options.gpus:
         run_workers(session)

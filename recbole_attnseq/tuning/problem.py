@@ -57,6 +57,9 @@ class Problem:
         whole = self._space(space)
         self.fixed: dict[str, Any] = {**whole.settings, **given}
         self.space = whole.without(given)
+        self.pinned = [name for name in whole.names() if name in given]
+        if not self.space.parameters:
+            raise UserError(f"{whole.source}: flags and files fix all that it searches ({', '.join(self.pinned)}).")
         config = self.config()
         # Flags are text: keep them as RecBole has read them, for conditions, comparisons and best.yaml.
         self.fixed = {key: config.external_config_dict.get(key, value) for key, value in self.fixed.items()}

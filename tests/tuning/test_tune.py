@@ -77,7 +77,7 @@ def test_from_the_command_to_the_same_score(settings, space_file, workdir, capsy
     assert "metric: NDCG@5 there, Hit@5 here" in capsys.readouterr().err
 
 
-def test_a_searched_key_that_is_fixed_is_searched_no_more(settings, space_file, workdir):
+def test_a_searched_key_that_is_fixed_is_searched_no_more(settings, space_file, workdir, capsys):
     result = tune(
         dataset="cycle",
         space=space_file,
@@ -86,6 +86,7 @@ def test_a_searched_key_that_is_fixed_is_searched_no_more(settings, space_file, 
         progress=False,
         settings={**settings, "learning_rate": 0.02},
     )
+    assert capsys.readouterr().out.startswith("searched: weight_decay; fixed by flags or files: learning_rate\n")
     assert all("learning_rate" not in trial.params for trial in result["study"].trials)
     best = yaml.safe_load(Path(result["best_yaml"]).read_text(encoding="utf-8"))
     assert best["learning_rate"] == 0.02
@@ -125,6 +126,7 @@ def test_seed_is_recboles_and_not_the_beginning_of_seeds(settings, space_file, w
         (["--grace", "5"], "grace is 5 s"),
         (["--hidden_siz=3"], "hidden_siz"),
         (["--seed=-1"], "seed is -1"),
+        (["--model=ItemKNN", "--k=5", "--shrink=0"], "fix all that it searches"),
         (["--sampler", "tpe:gamma=["], "'[' is no value"),
         (["--eval_args={'split': {'LS': 'valid_only'}, 'order': 'TO'}", "--seeds", "2"], "makes no test data to score"),
         (["--eval_args={'split': {'RS': [8, 0, 2]}, 'order': 'TO'}"], "decides on validation data"),
