@@ -4,6 +4,7 @@ added are one-line errors, and patience with a database that is away for a while
 from __future__ import annotations
 
 import functools
+import importlib
 import importlib.util
 import os
 import warnings
@@ -81,7 +82,7 @@ def open_storage(
     if url.endswith(".journal") and scheme in ("", "journal"):
         return _journal(url.removeprefix("journal://"), patience)
     if scheme == "grpc":
-        return _grpc(url, connect)
+        return _grpc(url, connect, patience)
     if scheme not in ("sqlite", "postgresql", "mysql"):
         raise UserError(f"storage '{shown(url)}' is of no known kind; give {_SCHEMES}.")
     return _relational(url, scheme, heartbeat, grace, patience, connect, on_stale)
@@ -105,14 +106,37 @@ def _journal(path: str, patience: float) -> Any:
         raise UserError(f"journal {path} cannot be opened ({error.strerror or error}).") from error
 
 
-def _grpc(url: str, connect: float) -> Any:
+@functools.cache
+def _patient_proxy() -> Any:
+    """Optuna's client of its proxy, with the same patience; a class of its own, as grpcio may be missing."""
+    from optuna.storages import GrpcStorageProxy
+
+    failure = importlib.import_module("grpc").RpcError
+
+    def patient(original: Callable[..., Any]) -> Callable[..., Any]:
+        @functools.wraps(original)
+        def once(*args: Any, **kwargs: Any) -> Any:
+            try:
+                return original(*args, **kwargs)
+            except (failure, UnboundLocalError) as error:  # Optuna 5 stumbles over the first into the second
+                raise StorageInternalError(f"the gRPC proxy does not answer ({type(error).__name__})") from error
+
+        @functools.wraps(original)
+        def call(self: Any, *args: Any, **kwargs: Any) -> Any:
+            return self.patience.call(once, self, *args, **kwargs)
+
+        return call
+
+    names = [name for name in _CALLS if hasattr(GrpcStorageProxy, name)]
+    return type("PatientProxy", (GrpcStorageProxy,), {name: patient(getattr(GrpcStorageProxy, name)) for name in names})
+
+
+def _grpc(url: str, connect: float, patience: float) -> Any:
     address = urlsplit(url)
     try:
-        from optuna.storages import GrpcStorageProxy
-
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ExperimentalWarning)
-            proxy = GrpcStorageProxy(host=address.hostname or "localhost", port=address.port or 13000)
+            proxy = _patient_proxy()(host=address.hostname or "localhost", port=address.port or 13000)
         proxy.wait_server_ready(timeout=connect)
     except ImportError as error:
         raise UserError(
@@ -123,6 +147,7 @@ def _grpc(url: str, connect: float) -> Any:
             f"storage {url}: no gRPC proxy answers within {connect:.0f} s. Start Optuna's "
             "(optuna.storages.run_grpc_proxy_server) on that host, or check the port."
         ) from error
+    proxy.patience = Patience(patience)
     return proxy
 
 

@@ -41,6 +41,42 @@ def test_a_file_is_made_and_reopened(tmp_path, url):
     assert [trial.state.name for trial in study.trials] == ["COMPLETE"] * 2
 
 
+def test_a_grpc_proxy_that_is_away_for_a_while(tmp_path):
+    pytest.importorskip("grpc", reason="pip install grpcio")
+    make_server = pytest.importorskip("optuna.storages._grpc.server", reason="Optuna 4.2 or newer").make_server
+    port = free_port()
+
+    def serve():
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            server = make_server(open_storage(f"sqlite:///{tmp_path}/s.db"), "localhost", port)
+        threading.Thread(target=server.start).start()
+        return server
+
+    server = serve()
+    servers = []
+    storage = open_storage(f"grpc://localhost:{port}", patience=60)
+    study = optuna.create_study(storage=storage, study_name="s")
+
+    def away(trial):
+        if trial.number == 1:
+            server.stop(0).wait()
+            threading.Timer(1.5, lambda: servers.append(serve())).start()
+        return objective(trial)
+
+    try:
+        work(study, storage, away, Plan(3))
+        assert [trial.state.name for trial in study.trials] == ["COMPLETE"] * 3
+        servers[0].stop(0).wait()
+        storage.patience.seconds = 0.5
+        with pytest.raises(StorageInternalError, match="the gRPC proxy does not answer"):
+            work(study, storage, objective, Plan(5))
+    finally:
+        for one in servers:
+            one.stop(0).wait()
+        storage.close()
+
+
 def test_optunas_grpc_proxy(tmp_path):
     pytest.importorskip("grpc", reason="pip install grpcio")
     make_server = pytest.importorskip("optuna.storages._grpc.server", reason="Optuna 4.2 or newer").make_server
