@@ -94,18 +94,28 @@ def _numpy_alias(node: ast.AST) -> ast.AST:
     return node
 
 
+def _loads_without(node: ast.AST, keyword: str) -> bool:
+    """Whether a node calls ``torch.load`` and does not say ``keyword``."""
+    return (
+        isinstance(node, ast.Call)
+        and isinstance(node.func, ast.Attribute)
+        and _is_name(node.func.value, "torch")
+        and node.func.attr == "load"
+        and all(given.arg != keyword for given in node.keywords)
+    )
+
+
 def _torch_load(node: ast.AST) -> ast.AST:
-    if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and _is_name(node.func.value, "torch"):
-        given = {keyword.arg for keyword in node.keywords}
-        if node.func.attr == "load" and "weights_only" not in given:
-            node.keywords.append(ast.keyword("weights_only", ast.Constant(False)))
+    if _loads_without(node, "weights_only"):
+        assert isinstance(node, ast.Call)
+        node.keywords.append(ast.keyword("weights_only", ast.Constant(False)))
     return node
 
 
 def _load_where_we_are(node: ast.AST) -> ast.AST:
-    if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and _is_name(node.func.value, "torch"):
-        given = {keyword.arg for keyword in node.keywords}
-        if node.func.attr == "load" and "map_location" not in given and len(node.args) == 1:
+    if _loads_without(node, "map_location"):
+        assert isinstance(node, ast.Call)
+        if len(node.args) == 1:  # the second would be the place
             place = ast.parse('None if torch.cuda.is_available() else "cpu"', mode="eval").body
             node.keywords.append(ast.keyword("map_location", place))
     return node
@@ -432,13 +442,18 @@ def _fresh_caches(module: Any) -> None:
         )
         return False
 
+    @contextlib.contextmanager
+    def readable(what: str, remedy: str) -> Iterator[None]:
+        try:
+            yield
+        except (EOFError, pickle.UnpicklingError, ImportError) as error:
+            raise UserError(f"{what} cannot be read ({error}); {remedy}.") from error
+
     def fresh(original: Callable[..., Any]) -> Callable[..., Any]:
         def create_dataset(config: Any) -> Any:
-            try:
+            place = config["dataset_save_path"] or config["checkpoint_dir"]
+            with readable(f"the cached data set in {place}", "delete it"):
                 dataset = original(config)
-            except (EOFError, pickle.UnpicklingError, ImportError) as error:
-                place = config["dataset_save_path"] or config["checkpoint_dir"]
-                raise UserError(f"the cached data set in {place} cannot be read ({error}); delete it.") from error
             if dataset.config is not config and not ours(dataset, config):
                 dataset = type(dataset)(config)
                 if config["save_dataset"]:
@@ -450,11 +465,9 @@ def _fresh_caches(module: Any) -> None:
 
     def checked(original: Callable[..., Any]) -> Callable[..., Any]:
         def load_split_dataloaders(config: Any) -> Any:
-            try:
+            place = config["dataloaders_save_path"] or config["checkpoint_dir"]
+            with readable(f"the cached loaders in {place}", "delete them"):
                 loaders = original(config)
-            except (EOFError, pickle.UnpicklingError, ImportError) as error:
-                place = config["dataloaders_save_path"] or config["checkpoint_dir"]
-                raise UserError(f"the cached loaders in {place} cannot be read ({error}); delete them.") from error
             return loaders if loaders is None or ours(loaders[0]._dataset, config) else None
 
         return load_split_dataloaders

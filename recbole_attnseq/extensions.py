@@ -6,7 +6,6 @@ import importlib
 import importlib.util
 import os
 import sys
-from typing import Any
 
 from recbole_attnseq.errors import UserError
 
@@ -36,18 +35,19 @@ def import_extensions(wanted: object) -> None:
             raise UserError(f"extensions: {name} cannot be imported ({what}); mend it.") from error
 
 
-def _import(name: str) -> Any:
+def _import(name: str) -> None:
     if not name.endswith(".py"):
         before = list(sys.path)
         sys.path.insert(0, os.getcwd())
         try:
-            return importlib.import_module(name)
+            importlib.import_module(name)
         finally:
             sys.path[:] = before
+        return
     path = os.path.abspath(name)
     known = f"recbole_attnseq_extension:{path}"
     if known in sys.modules:
-        return sys.modules[known]
+        return
     if not os.path.isfile(path):
         raise UserError(f"extensions: {name} does not exist; give the path of a Python file, or a module's name.")
     spec = importlib.util.spec_from_file_location(known, path)
@@ -60,4 +60,3 @@ def _import(name: str) -> Any:
     except BaseException:
         del sys.modules[known]
         raise
-    return module

@@ -140,17 +140,23 @@ def check_common(values: dict[str, Any]) -> None:
     Raises:
         UserError: names the key and what it may be.
     """
-    for key, least, most in (("seed", 0, 2**32 - 1), ("eval_step", 0, None), ("worker", 0, None)):
-        value = values.get(key)
-        whole = isinstance(value, int) and not isinstance(value, bool)
-        if value is not None and not (whole and least <= value and (most is None or value <= most)):
-            raise UserError(f"{key} is {value!r}; give a whole number from {least} on.")
+    for key, most in (("seed", 2**32 - 1), ("eval_step", None), ("worker", None)):
+        if values.get(key) is not None:
+            _check_whole(key, values[key], 0, most)
     decay = values.get("weight_decay")
     if decay is not None and (isinstance(decay, bool) or not isinstance(decay, (int, float)) or decay < 0):
         raise UserError(f"weight_decay is {decay!r}; give a number from 0 on.")
     clip = values.get("clip_grad_norm")
     if clip and not isinstance(clip, dict):
         raise UserError(f"clip_grad_norm is {clip!r}; write it as {{'max_norm': 5, 'norm_type': 2}}.")
+
+
+def _check_whole(key: str, value: object, least: int, most: int | None = None) -> None:
+    whole = isinstance(value, int) and not isinstance(value, bool) and value >= least
+    if not whole or (most is not None and value > most):  # type: ignore[operator]
+        raise UserError(
+            f"{key} is {value!r}; give a whole number from {least} {'on' if most is None else f'to {most}'}."
+        )
 
 
 def check_settings(values: dict[str, Any]) -> None:
@@ -193,9 +199,7 @@ def check_settings(values: dict[str, Any]) -> None:
     if values.get("weight_average"):  # 0, False and nothing mean that there is none
         check_decay(values["weight_average"])
     for key in ("train_batch_size", "eval_batch_size", "epochs"):
-        value, least = values.get(key), 0 if key == "epochs" else 1
-        if isinstance(value, bool) or not isinstance(value, int) or value < least:
-            raise UserError(f"{key} is {value!r}; give a whole number from {least} on.")
+        _check_whole(key, values.get(key), 0 if key == "epochs" else 1)
     rate = values.get("learning_rate")
     if isinstance(rate, bool) or not isinstance(rate, (int, float)) or rate <= 0:
         raise UserError(f"learning_rate is {rate!r}; give a number above 0, e.g. 0.001.")

@@ -84,8 +84,6 @@ def run(args: argparse.Namespace) -> None:
 
 def record(args: argparse.Namespace, files: list[str], settings: dict[str, Any]) -> None:
     """The same run in this process, with its record."""
-    import torch
-
     from recbole_attnseq.leaderboard.facts import facts_of
     from recbole_attnseq.leaderboard.records import hash_of, identity, make_record
     from recbole_attnseq.training import snapshots
@@ -112,9 +110,9 @@ def record(args: argparse.Namespace, files: list[str], settings: dict[str, Any])
             raise UserError(f"--snapshot {args.snapshot}: its folder does not exist; make it, or choose another.")
         if Path(args.snapshot).exists() and not Path(args.snapshot).is_file():
             raise UserError(f"--snapshot {args.snapshot}: is no file; choose another.")
-        where = snapshots.arithmetic(torch.device(config["device"]))
+        how_and_where = {**how, **snapshots.arithmetic(config["device"])}
         snapshot = Snapshot(
-            args.snapshot, snapshots.identity(hash_of(identity(config)), config["seed"], **how, **where)
+            args.snapshot, snapshots.identity(hash_of(identity(config)), config["seed"], **how_and_where)
         )
     session = train(config, **how, ranked=True, each_epoch=print_epoch, snapshot=snapshot)
     print_scores("valid", session.valid_result)

@@ -45,7 +45,6 @@ def place(url: str, folder: Path, *, say: Callable[[str], object] = print) -> No
         folder: the data set's folder, which does not exist yet; its name becomes the files' stem.
         say: shown the size and the address before the first byte.
     """
-    folder.parent.mkdir(parents=True, exist_ok=True)
     with _alone(folder):
         if any(folder.glob("*.inter")):
             return  # another run has fetched it meanwhile
@@ -57,14 +56,23 @@ def place(url: str, folder: Path, *, say: Callable[[str], object] = print) -> No
 
 @contextlib.contextmanager
 def _alone(folder: Path) -> Iterator[None]:
-    """Of several runs that lack a data set one fetches it and the others wait, where the system has file locks."""
+    """Of several runs that lack a data set one fetches it and the others wait, where the system has file locks.
+
+    Raises:
+        UserError: nothing can be written beside ``folder``.
+    """
     try:
         import fcntl
     except ImportError:
         yield
         return
     lock = folder.with_name(f".{folder.name}.lock")
-    with lock.open("w") as file:
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        file = lock.open("w")
+    except OSError as error:
+        raise UserError(f"{folder}: cannot be written ({error.strerror or error}).") from error
+    with file:
         fcntl.flock(file, fcntl.LOCK_EX)
         try:
             yield

@@ -142,11 +142,12 @@ def cells_of(board: Board, studies: Path) -> list[Cell]:
             config = identity(make_config(row.model, row.dataset, files, settings))
         except UserError as error:
             raise UserError(f"{board.path}: model '{row.name}' on '{row.dataset}': {error}") from None
-        name, split = first.setdefault(row.dataset, (row.name, _split_of(config)))
-        if split != _split_of(config):
+        split = _split_of(config)
+        name, wanted = first.setdefault(row.dataset, (row.name, split))
+        if split != wanted:
             raise UserError(
                 f"{board.path}: model '{row.name}' on '{row.dataset}' has another split than '{name}' "
-                f"({differences(_split_of(config), split)}): rows of one table share theirs; set it for the data set."
+                f"({differences(split, wanted)}): rows of one table share theirs; set it for the data set."
             )
         cells += [Cell(row, seed, files, config, hash_of(config), waits) for seed in row.seeds]
     place = {name: number for number, name in enumerate(board.datasets)}

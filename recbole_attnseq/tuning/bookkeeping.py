@@ -53,6 +53,19 @@ def history(trial: FrozenTrial) -> list[int]:
     return list(trial.system_attrs.get("retry_history", []))
 
 
+def failures(trials: Iterable[FrozenTrial]) -> list[FrozenTrial]:
+    """Trials that failed and are not repeated by another; of two that repeat one, the surplus one is none."""
+    trials = list(trials)
+    repeated = {number for trial in trials for number in history(trial)}
+    return [
+        trial
+        for trial in trials
+        if trial.state == TrialState.FAIL
+        and trial.number not in repeated
+        and not str(trial.user_attrs.get(REASON, "")).startswith(DUPLICATE)
+    ]
+
+
 def tally(trials: Iterable[FrozenTrial], retries: int) -> Tally:
     """Count, allowing each trial to be repeated ``retries`` times, interruptions by hand apart."""
     trials = list(trials)

@@ -41,11 +41,11 @@ class PatientStorage(optuna.storages.RDBStorage):  # type: ignore[misc]
     patience = Patience(0.0)
 
 
-def _patient(name: str) -> Callable[..., Any]:
-    original = getattr(optuna.storages.RDBStorage, name)
+def _patient(original: Callable[..., Any]) -> Callable[..., Any]:
+    """A method of a storage that waits as long as the storage's ``patience`` has it."""
 
     @functools.wraps(original)
-    def call(self: PatientStorage, *args: Any, **kwargs: Any) -> Any:
+    def call(self: Any, *args: Any, **kwargs: Any) -> Any:
         return self.patience.call(original, self, *args, **kwargs)
 
     return call
@@ -53,7 +53,7 @@ def _patient(name: str) -> Callable[..., Any]:
 
 for _name in _CALLS:
     if hasattr(optuna.storages.RDBStorage, _name):
-        setattr(PatientStorage, _name, _patient(_name))
+        setattr(PatientStorage, _name, _patient(getattr(optuna.storages.RDBStorage, _name)))
 
 
 def open_storage(
@@ -113,22 +113,18 @@ def _patient_proxy() -> Any:
 
     failure = importlib.import_module("grpc").RpcError
 
-    def patient(original: Callable[..., Any]) -> Callable[..., Any]:
+    def translated(original: Callable[..., Any]) -> Callable[..., Any]:
         @functools.wraps(original)
-        def once(*args: Any, **kwargs: Any) -> Any:
+        def call(*args: Any, **kwargs: Any) -> Any:
             try:
                 return original(*args, **kwargs)
             except (failure, UnboundLocalError) as error:  # Optuna 5 stumbles over the first into the second
                 raise StorageInternalError(f"the gRPC proxy does not answer ({type(error).__name__})") from error
 
-        @functools.wraps(original)
-        def call(self: Any, *args: Any, **kwargs: Any) -> Any:
-            return self.patience.call(once, self, *args, **kwargs)
-
         return call
 
-    names = [name for name in _CALLS if hasattr(GrpcStorageProxy, name)]
-    return type("PatientProxy", (GrpcStorageProxy,), {name: patient(getattr(GrpcStorageProxy, name)) for name in names})
+    methods = {name: getattr(GrpcStorageProxy, name) for name in _CALLS if hasattr(GrpcStorageProxy, name)}
+    return type("PatientProxy", (GrpcStorageProxy,), {name: _patient(translated(m)) for name, m in methods.items()})
 
 
 def _grpc(url: str, connect: float, patience: float) -> Any:

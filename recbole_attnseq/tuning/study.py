@@ -11,7 +11,7 @@ from optuna.exceptions import DuplicatedStudyError
 from optuna.trial import TrialState
 
 from recbole_attnseq.errors import UserError
-from recbole_attnseq.tuning.bookkeeping import INTERRUPTED, REASON, history, this_worker
+from recbole_attnseq.tuning.bookkeeping import INTERRUPTED, REASON, failures, this_worker
 from recbole_attnseq.tuning.problem import Problem
 
 IDENTITY = "attnseq:identity"
@@ -146,16 +146,8 @@ def final_study(storage: Any, study: Any, problem: Problem, seeds: list[int]) ->
 
 
 def failed_runs(trials: Iterable[Any]) -> list[Any]:
-    """Those that failed with a reason of their own, and are repeated by no other."""
-    trials = list(trials)
-    repeated = {number for trial in trials for number in history(trial)}
-    return [
-        trial
-        for trial in trials
-        if trial.state == TrialState.FAIL
-        and trial.number not in repeated
-        and str(trial.user_attrs.get(REASON, INTERRUPTED)) != INTERRUPTED
-    ]
+    """Those that failed with a reason of their own, not by their worker's end, which are repeated by themselves."""
+    return [trial for trial in failures(trials) if trial.user_attrs.get(REASON, INTERRUPTED) != INTERRUPTED]
 
 
 def final_name(study: Any, number: int) -> str:

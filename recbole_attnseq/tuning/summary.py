@@ -9,7 +9,7 @@ from typing import Any
 from optuna.trial import TrialState
 
 from recbole_attnseq.training.provenance import commit, hardware, versions
-from recbole_attnseq.tuning.bookkeeping import DUPLICATE, REASON, history
+from recbole_attnseq.tuning.bookkeeping import REASON, failures, history
 from recbole_attnseq.tuning.problem import Problem
 
 
@@ -52,7 +52,7 @@ def summary(
 def _counts(trials: list[Any]) -> list[str]:
     states = Counter(trial.state for trial in trials)
     repeated = {number for trial in trials for number in history(trial)}
-    failed, left = len(_failed(trials)), states[TrialState.WAITING] + states[TrialState.RUNNING]
+    failed, left = len(failures(trials)), states[TrialState.WAITING] + states[TrialState.RUNNING]
     ended = [trial for trial in trials if trial.duration is not None]
     work = sum(trial.duration.total_seconds() for trial in ended)
     # The clock of one start to another's end would count the nights between; a trial's own time does not.
@@ -88,21 +88,9 @@ def _values(trials: list[Any], best: Any) -> list[str]:
     return lines
 
 
-def _failed(trials: list[Any]) -> list[Any]:
-    """Trials that failed and are not repeated by another."""
-    repeated = {number for trial in trials for number in history(trial)}
-    return [
-        trial
-        for trial in trials
-        if trial.state == TrialState.FAIL
-        and trial.number not in repeated
-        and not str(trial.user_attrs.get(REASON, "")).startswith(DUPLICATE)
-    ]
-
-
 def _faults(trials: list[Any]) -> list[str]:
     reasons = Counter(
-        str(trial.user_attrs.get(REASON, "its worker was killed again and again")) for trial in _failed(trials)
+        str(trial.user_attrs.get(REASON, "its worker was killed again and again")) for trial in failures(trials)
     )
     return ["Failed:", *(f"- {count} x {reason}" for reason, count in reasons.most_common(5))] if reasons else []
 

@@ -119,6 +119,12 @@ def test_two_runs_that_lack_a_data_set_fetch_it_once(server: FileServer) -> None
     assert _left() == {str(folder), f"{folder}/amazon-beauty.inter", f"{folder}/amazon-beauty.item"}
 
 
+def test_a_place_that_cannot_be_written_is_one_line(server: FileServer) -> None:
+    Path("dataset").write_text("a file")
+    with pytest.raises(UserError, match="dataset/mine: cannot be written"):
+        place(_address(server), Path("dataset/mine"))
+
+
 def test_names_and_paths_inside_the_archive(server: FileServer) -> None:
     """Files named otherwise than the archive, in folders of their own or outside: all land in the one folder."""
     server.content = zip_bytes({"deep/lastfm.inter": b"1", "../lastfm.item": b"2", "deep/": b""})

@@ -153,6 +153,17 @@ def test_a_run_of_the_winner_that_failed_is_tried_again_at_the_next_start(storag
     assert tries == [["FAIL"] * 2, ["FAIL"] * 4, ["FAIL"] * 4 + ["COMPLETE"] * 2, ["FAIL"] * 4 + ["COMPLETE"] * 2]
 
 
+def test_a_surplus_repetition_is_no_run_that_failed(storage):
+    """Counted as one, it would have the next start wait for a run that nobody has queued."""
+    study = optuna.create_study(storage=storage, direction="maximize")
+    for reason in ("duplicate: trial 0 repeats one", bookkeeping.INTERRUPTED, None, "crash: x"):
+        trial = study.ask()
+        if reason:
+            trial.set_user_attr(bookkeeping.REASON, reason)
+        study.tell(trial, state=optuna.trial.TrialState.FAIL)
+    assert [trial.number for trial in failed_runs(study.trials)] == [3]
+
+
 def test_interruptions_use_up_no_repetition(storage):
     study = optuna.create_study(storage=storage, direction="maximize")
     stops = 6

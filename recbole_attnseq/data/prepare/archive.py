@@ -62,22 +62,20 @@ class Member:
         Args:
             tick: told how many stored bytes each read took.
         """
-        with contextlib.ExitStack() as stack:
-            try:
-                try:
-                    stream = stack.enter_context(self.opener(tick))
-                except OSError as error:
-                    if isinstance(error, READ_ERRORS):
-                        raise
-                    raise UserError(f"{self.label}: cannot be read ({error.strerror or error}).") from error
+        opened = False
+        try:
+            with self.opener(tick) as stream:
+                opened = True
                 yield stream
-            except READ_ERRORS as error:
-                raise UserError(damaged(self.label, error)) from error
-            except OSError as error:
-                # bz2 says so without a number; what has one may as well be about the file that is written.
-                if error.errno is not None:
-                    raise
-                raise UserError(damaged(self.label, error)) from error
+        except READ_ERRORS as error:
+            raise UserError(damaged(self.label, error)) from error
+        except OSError as error:
+            if not opened:
+                raise UserError(f"{self.label}: cannot be read ({error.strerror or error}).") from error
+            # bz2 says so without a number; what has one may as well be about the file that is written.
+            if error.errno is not None:
+                raise
+            raise UserError(damaged(self.label, error)) from error
 
 
 def damaged(label: str, error: BaseException) -> str:

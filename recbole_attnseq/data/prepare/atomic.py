@@ -103,17 +103,18 @@ def check_target(out: Path, force: bool, raw: Path | None = None) -> None:
     """
     if out.exists() and not out.is_dir():
         raise UserError(f"{out}: exists and is no folder; give another --out.")
-    if out.exists() and any(out.iterdir()) and not force:
+    if not out.exists() or not any(out.iterdir()):
+        return
+    if not force:
         raise UserError(f"{out}: exists already; give --force to replace it, or another --out.")
-    if out.exists() and any(out.iterdir()):
-        # All that the folder holds would go: it must be what this command makes, and not hold the last copy of the raw.
-        if not (out / f"{out.name}.meta.json").is_file():
-            raise UserError(
-                f"{out}: is no prepared data set (it lacks {out.name}.meta.json), so --force does not replace it; "
-                "give another --out, or remove it yourself."
-            )
-        if raw is not None and raw.resolve().is_relative_to(out.resolve()):
-            raise UserError(f"{raw}: lies in {out}, which --force would replace; move it, or give another --out.")
+    # All that the folder holds would go: it must be what this command makes, and not hold the last copy of the raw.
+    if not (out / f"{out.name}.meta.json").is_file():
+        raise UserError(
+            f"{out}: is no prepared data set (it lacks {out.name}.meta.json), so --force does not replace it; "
+            "give another --out, or remove it yourself."
+        )
+    if raw is not None and raw.resolve().is_relative_to(out.resolve()):
+        raise UserError(f"{raw}: lies in {out}, which --force would replace; move it, or give another --out.")
 
 
 @contextlib.contextmanager

@@ -53,7 +53,7 @@ def split_folder(
         split = by_global_time(user, item, time, ratios=(first, second, third))
     else:
         test, valid = shares or (1.0, 1.0)
-        split = by_last_days(session, item, time, test_days=test, valid_days=valid)
+        split = by_last_days(_sittings(user, session), item, time, test_days=test, valid_days=valid)
     return write_benchmark(folder, folder.name, split, user, item, time, users, items, history=history, force=force)
 
 
@@ -82,13 +82,12 @@ def _load(inter: Path) -> tuple[npt.NDArray[Any], npt.NDArray[Any], npt.NDArray[
                 f"{inter}: {len(bad)} of {len(codes)} rows have no {name} that RecBole could hold (row {bad[0] + 1} is "
                 "the first: none, [PAD], or one that begins with a quote); remove or rename them."
             )
-    return user, item, time, _sittings(user, session), users.names, items.names
+    return user, item, time, session, users.names, items.names
 
 
 def _sittings(user: npt.NDArray[Any], session: npt.NDArray[Any]) -> npt.NDArray[Any]:
     """(R,) code of each row's session: a user's own, as numbers may begin anew with each; a row without one is one."""
     alone = session < 0
-    _, codes = np.unique(np.stack([user, session]), axis=1, return_inverse=True)
-    codes = codes.reshape(-1)
-    codes[alone] = codes.max() + 1 + np.arange(alone.sum())
+    codes: npt.NDArray[Any] = user.astype(np.int64) * (int(session.max()) + 1) + session
+    codes[alone] = -1 - np.arange(alone.sum())
     return codes
