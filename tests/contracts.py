@@ -277,6 +277,8 @@ class AttentionContract(PartContract):
             for index, candidate in enumerate(candidates):
                 pairs = built.paired(states, candidate.expand_as(states), packing)
                 torch.testing.assert_close(pairs, plain[:, index], **CLOSE)
+                ends = built.final_paired(states, candidate.expand(len(LENGTHS), -1), packing)
+                torch.testing.assert_close(ends, plain[packing.last, index], **CLOSE)
 
     @pytest.mark.parametrize("window", [WINDOW, 50])
     def test_every_route_is_the_same_over_many_blocks(self, built: Attention, window: int) -> None:
@@ -294,9 +296,11 @@ class AttentionContract(PartContract):
         with torch.no_grad():
             pairs = built.paired(states, own, packing)
             every = built.shared(states, own, packing)
+            ends = built.final_paired(states, own[packing.last], packing)
         torch.testing.assert_close(pairs, every.diagonal(), **CLOSE)
+        torch.testing.assert_close(ends, pairs[packing.last], **CLOSE)
 
-    @pytest.mark.parametrize("route", ["shared", "paired", "final"])
+    @pytest.mark.parametrize("route", ["shared", "paired", "final", "final_paired"])
     def test_gradients_equal_those_of_the_plain_formula(
         self, built: Attention, states: Tensor, candidates: Tensor, packing: Packing, route: str
     ) -> None:
@@ -307,6 +311,9 @@ class AttentionContract(PartContract):
             fast = built.shared(states, candidates, packing)
         elif route == "final":
             plain, fast = plain[packing.last], built.final(states, candidates, packing)
+        elif route == "final_paired":
+            candidate = candidates[:1].expand(len(LENGTHS), -1)
+            plain, fast = plain[packing.last, 0], built.final_paired(states, candidate, packing)
         else:
             plain, fast = plain[:, 0], built.paired(states, candidates[:1].expand_as(states), packing)
         received = vectors(plain.numel(), 1, seed=3).view_as(plain)

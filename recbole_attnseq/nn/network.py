@@ -129,9 +129,8 @@ class Network(nn.Module):
 
     def pair_scores(self, items: Tensor, packing: Packing, candidates: Tensor) -> Tensor:
         """Scores (B,) of one candidate a sequence: ``candidates`` (B,) item numbers."""
-        wanted = torch.zeros_like(items).index_put((packing.last,), candidates)
         states = self.states(items, packing)
-        return self.attention.paired(states, self.vectors(wanted), packing)[packing.last] * self.sharpness
+        return self.attention.final_paired(states, self.vectors(candidates), packing) * self.sharpness
 
     def loss(self, items: Tensor, packing: Packing, queries: Tensor, targets: Tensor) -> Tensor:
         """Mean loss of predicting ``targets`` (M,) after the tokens ``queries`` (M,).
@@ -145,48 +144,61 @@ class Network(nn.Module):
         states = self.states(items, packing)
         full = not self.loss_function.sampled
         histories = None if self.history_negatives else Histories(items, *packing.histories(queries), targets)
-        if not self.attention.uses_history:
-            states = states[queries]
-            if full:
-                return linear_cross_entropy(
-                    states * self.sharpness,
-                    self.vectors(),
-                    targets,
-                    budget=self.budget,
-                    low_precision=self.low_precision,
-                    histories=histories,
-                )
-            positive = self.attention.paired(states, self.vectors(targets), packing)
-        else:
+        # A batch of prefixes asks for the end of each sequence alone.
+        ends = len(queries) == len(packing.lengths) and torch.equal(queries, packing.last)
+        if not self.attention.uses_history and full:
+            return linear_cross_entropy(
+                states[queries] * self.sharpness,
+                self.vectors(),
+                targets,
+                budget=self.budget,
+                low_precision=self.low_precision,
+                histories=histories,
+            )
+        if ends:
+            positive = self.attention.final_paired(states, self.vectors(targets), packing)
+        elif self.attention.uses_history:
             wanted = torch.zeros_like(items).index_put((queries,), targets)
             positive = self.attention.paired(states, self.vectors(wanted), packing)[queries]
-            if full:
-                return self._chunked_softmax(states, packing, queries, positive * self.sharpness, histories)
+        else:
+            positive = self.attention.paired(states[queries], self.vectors(targets), packing)
+        if full:
+            return self._chunked_softmax(
+                states, packing, None if ends else queries, positive * self.sharpness, histories
+            )
         drawn = torch.randint(1, self.settings.items, (self.settings.num_negatives,), device=items.device)
-        negative = self.attention.shared(states, self.vectors(drawn), packing)
-        if self.attention.uses_history and len(queries) < len(negative):
-            negative = negative[queries]
+        negative = self._shared(states, self.vectors(drawn), packing, None if ends else queries)
         accident = drawn == targets[:, None]
         if histories is not None:
             accident |= histories.among(drawn)
         negative = (negative * self.sharpness).masked_fill(accident, float("-inf"))
         return self.loss_function.forward(positive * self.sharpness, negative)
 
+    def _shared(self, states: Tensor, candidates: Tensor, packing: Packing, queries: Tensor | None) -> Tensor:
+        """Scores (M, K) of candidates (K, D) after ``queries`` (M,), or at the end of each sequence."""
+        if queries is None:
+            return self.attention.final(states, candidates, packing)
+        if not self.attention.uses_history:
+            return self.attention.shared(states[queries], candidates, packing)
+        return self.attention.shared(states, candidates, packing)[queries]
+
     def _chunked_softmax(
         self,
         states: Tensor,
         packing: Packing,
-        queries: Tensor,
+        queries: Tensor | None,
         positive: Tensor,
         histories: Histories | None,
     ) -> Tensor:
         """Full cross-entropy where scoring needs the history: items by chunks, recomputed for the gradient."""
         vectors = self.vectors()[1:]
         numbers = torch.arange(1, self.settings.items, device=states.device)
-        step = max(1, self.budget // len(states))
+        # At the ends alone, states are spread over a padded batch.
+        rows = len(packing.lengths) * packing.longest if queries is None else len(states)
+        step = max(1, self.budget // rows)
 
         def mass(u: Tensor, v: Tensor, candidates: Tensor) -> Tensor:
-            scores = self.attention.shared(u, v, packing)[queries] * self.sharpness
+            scores = self._shared(u, v, packing, queries) * self.sharpness
             if histories is not None:
                 scores = scores.masked_fill(histories.among(candidates), float("-inf"))
             return torch.logsumexp(scores, dim=1)

@@ -68,6 +68,11 @@ class Packing:
         return self.ends - 1
 
     @cached_property
+    def turned(self) -> Tensor:
+        """(T,) the token that takes each one's place when every sequence is turned round."""
+        return (self.starts + self.ends - 1)[self.sequence] - torch.arange(self.tokens, device=self.device)
+
+    @cached_property
     def mask(self) -> Tensor:
         """(T/C, C, 2C) True where a query may see a key: keys are the block before and the query's own."""
         size, count = self.block, self.blocks

@@ -8,7 +8,6 @@ from typing import ClassVar
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pad_packed_sequence
 
 from recbole_attnseq.nn.banded_attention import banded_attention
 from recbole_attnseq.nn.dropout import Dropout
@@ -54,14 +53,7 @@ class _Recurrent(UserEncoder):
     def __init__(self, *, width: int, hidden: int, layers: int, dropout: float, activation: str) -> None:
         super().__init__()
         self.widest = max(width, 4 * hidden * self.directions)  # the gates
-        self.rnn = self.cell(
-            width,
-            hidden,
-            num_layers=layers,
-            batch_first=True,
-            bidirectional=self.directions == 2,
-            dropout=dropout if layers > 1 else 0.0,
-        )
+        self.rnn = self._layers(width, hidden, layers, dropout)
         self.dropout = Dropout(dropout)
         self.dense = nn.Linear(hidden * self.directions, width)
         self.activation = nn.ReLU() if activation == "relu" else nn.Identity()
@@ -75,22 +67,20 @@ class _Recurrent(UserEncoder):
                 output = self._states(inputs.float(), packing)
         else:
             output = self._states(inputs, packing)
-        hidden: Tensor = self.activation(self.dense(self.dropout(packing.unpad(output))))
+        hidden: Tensor = self.activation(self.dense(self.dropout(output)))
         return hidden
 
+    def _layers(self, width: int, hidden: int, layers: int, dropout: float) -> nn.Module:
+        return self.cell(width, hidden, num_layers=layers, batch_first=True, dropout=dropout if layers > 1 else 0.0)
+
     def _states(self, inputs: Tensor, packing: Packing) -> Tensor:
-        """(B, L, directions * hidden): the recurrent layers' output, padding behind."""
-        output: Tensor
-        if self.directions == 1:
-            # Padding lies behind the end of each sequence, where a causal state is never looked at.
-            output, _ = self.rnn(packing.pad(inputs))
-        else:
-            lengths = packing.lengths.cpu()
-            packed: PackedSequence = pack_padded_sequence(
-                packing.pad(inputs), lengths, batch_first=True, enforce_sorted=False
-            )
-            output, _ = pad_packed_sequence(self.rnn(packed)[0], batch_first=True, total_length=packing.longest)
-        return output
+        """(T, directions * hidden): the recurrent layers' output."""
+        return _run(self.rnn, inputs, packing)
+
+
+def _run(rnn: nn.Module, inputs: Tensor, packing: Packing) -> Tensor:
+    """States (T, hidden) of inputs (T, D). Padding lies behind the end of each sequence, where none is looked at."""
+    return packing.unpad(rnn(packing.pad(inputs))[0])
 
 
 @USER_ENCODERS.register("gru")
@@ -111,9 +101,26 @@ class LSTM(_Recurrent):
 class BiLSTM(_Recurrent):
     """The reference architecture's encoder: both directions, so a state knows the whole prefix; not causal."""
 
-    cell = nn.LSTM
     directions = 2
     causal = False
+
+    def _layers(self, width: int, hidden: int, layers: int, dropout: float) -> nn.Module:
+        # A module a direction: the way back is the way there over turned sequences. PyTorch's own bidirectional layer
+        # takes unequal lengths only packed, step by step, and its gradient then costs the square of the steps.
+        self.between = Dropout(dropout)
+        return nn.ModuleList(
+            nn.ModuleList(nn.LSTM(2 * hidden if layer else width, hidden, batch_first=True) for _ in range(2))
+            for layer in range(layers)
+        )
+
+    def _states(self, inputs: Tensor, packing: Packing) -> Tensor:
+        turned = packing.turned
+        there: nn.Module
+        back: nn.Module
+        for number, (there, back) in enumerate(self.rnn):  # type: ignore[arg-type]
+            inputs = self.between(inputs) if number else inputs
+            inputs = torch.cat([_run(there, inputs, packing), _run(back, inputs[turned], packing)[turned]], dim=-1)
+        return inputs
 
 
 class _Block(nn.Module):

@@ -9,6 +9,7 @@ import torch
 import torch.nn.functional as F
 
 from recbole_attnseq.nn.attention import ATTENTIONS
+from recbole_attnseq.nn.losses import LOSSES
 from recbole_attnseq.nn.packing import Packing
 from recbole_attnseq.nn.similarity import SIMILARITIES
 from recbole_attnseq.nn.user_encoders import USER_ENCODERS
@@ -51,6 +52,33 @@ def test_the_loss_of_prefixes_is_the_cross_entropy_of_their_scores(encoder: str,
         found = part.loss(items, packing, packing.last, targets)
         expected = F.cross_entropy(part.scores(items, packing)[:, 1:], targets - 1)
     torch.testing.assert_close(found, expected, **CLOSE)
+
+
+@pytest.mark.parametrize("loss_type", list(LOSSES))
+@pytest.mark.parametrize("attention", list(ATTENTIONS))
+@pytest.mark.parametrize("budget", [1, 1 << 20])
+def test_ends_of_sequences_are_trained_as_any_other_queries(attention: str, loss_type: str, budget: int) -> None:
+    """A batch of prefixes is scored at its ends alone; one query more, and every step is."""
+    part = network(budget, user_encoder="gru", attention=attention, loss_type=loss_type, history_negatives=False)
+    items, lengths = histories()
+    packing, targets = Packing(lengths, WINDOW), torch.tensor([3, 1, 11, 5, 5])
+    losses = []
+    for queries, wanted in (
+        (packing.last, targets),
+        (torch.cat([packing.last.new_tensor([3]), packing.last]).sort().values, torch.tensor([3, 7, 1, 11, 5, 5])),
+        (torch.tensor([3]), torch.tensor([7])),
+    ):
+        torch.manual_seed(1)  # of the negatives
+        losses.append(part.loss(items, packing, queries, wanted))
+    ends, all_six, third = losses
+    torch.testing.assert_close(ends, (6 * all_six - third) / 5, **CLOSE)
+    wanted_gradients = list(part.parameters())
+    got = torch.autograd.grad(ends, wanted_gradients, allow_unused=True)
+    plain = torch.autograd.grad((6 * all_six - third) / 5, wanted_gradients, allow_unused=True)
+    for mine, expected in zip(got, plain, strict=True):
+        assert (mine is None) == (expected is None)
+        if mine is not None:
+            torch.testing.assert_close(mine, expected, **CLOSE)
 
 
 @pytest.mark.parametrize("attention", list(ATTENTIONS))

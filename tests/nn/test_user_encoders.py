@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import math
 
+import pytest
 import torch
+from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 from recbole_attnseq.nn.packing import Packing
-from tests.building import vectors
+from tests.building import LENGTHS, vectors
 from tests.contracts import UserEncoderContract
 
 
@@ -24,6 +26,25 @@ class TestBiLSTM(UserEncoderContract):
 
     def test_it_is_not_causal(self) -> None:
         assert not self.encoder().causal
+
+    @pytest.mark.parametrize("layers", [1, 2])
+    def test_it_equals_pytorchs_bidirectional_layers(self, layers: int) -> None:
+        encoder = self.encoder(n_layers=layers)
+        inputs, packing = vectors(sum(LENGTHS)), Packing(torch.tensor(LENGTHS), max(LENGTHS))
+        plain = torch.nn.LSTM(8, 6, num_layers=layers, batch_first=True, bidirectional=True).double()
+        with torch.no_grad():
+            for mine, theirs in zip(encoder.rnn.parameters(), plain.parameters(), strict=True):
+                theirs.copy_(mine)
+            packed = pack_padded_sequence(packing.pad(inputs), packing.lengths, batch_first=True, enforce_sorted=False)
+            expected, _ = pad_packed_sequence(plain(packed)[0], batch_first=True)
+            expected = encoder.dense(packing.unpad(expected))
+            torch.testing.assert_close(encoder(inputs, packing), expected, rtol=1e-8, atol=1e-8)
+
+    def test_between_layers_there_is_dropout(self) -> None:
+        encoder = self.encoder(n_layers=2, hidden_dropout_prob=0.5).train()
+        encoder.dropout.eval()
+        inputs, packing = vectors(5), Packing(torch.tensor([5]), 5)
+        assert not torch.equal(encoder(inputs, packing), encoder(inputs, packing))
 
     def test_relu_leaves_no_negative_coordinate(self) -> None:
         inputs, packing = vectors(12), Packing(torch.tensor([12]), 12)
