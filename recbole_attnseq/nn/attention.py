@@ -12,7 +12,6 @@ from __future__ import annotations
 from typing import ClassVar
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
@@ -176,23 +175,18 @@ class MultiHead(Attention):
         ]
 
     def _at_the_end(self, states: Tensor, candidates: Tensor, packing: Packing) -> Tensor:
-        if states.device.type == "cpu" and torch.is_autocast_enabled("cpu"):
-            # There the kernel's gradient takes three times as long as the plain products' (16 coordinates a head).
-            return super()._at_the_end(states, candidates, packing)
-        # The candidate is the same factor in every summand u[s] . v: average the states first, as attention kernels
-        # do, and no (B, L, K) is ever held. A third of the time, with the gradient (4 heads, 256 candidates, a CPU).
-        states_of, candidates_of = (
-            x.unflatten(-1, (self.heads, -1)).transpose(-3, -2) for x in (packing.pad(states), candidates)
-        )
-        inside = ~self._outside(packing).transpose(1, 2)[:, None]  # (B, 1, 1, L)
-        mixed = F.scaled_dot_product_attention(
-            candidates_of.expand(len(packing.lengths), -1, -1, -1),
-            torch.matmul(states_of, self.query),
-            states_of,
-            attn_mask=inside,
-            scale=self.scale,
-        )  # (B, H, K, D/H)
-        past: Tensor = (mixed * candidates_of).sum((1, -1))
+        # A candidate is the same factor in every summand u[s] . v, so the states are averaged first, as attention does
+        # it everywhere. Two batched products a head; PyTorch's fused kernel takes three times as long on a CPU, where
+        # it makes many tiny ones.
+        spread, hidden = packing.pad(states), self._outside(packing).transpose(1, 2)
+        mask = spread.new_zeros(hidden.shape).masked_fill(hidden, float("-inf"))  # (B, 1, L)
+        candidates = candidates.expand(len(spread), -1, -1)
+        share = self.width // self.heads
+        past = spread.new_zeros(())
+        for u, query, v in zip(spread.split(share, dim=-1), self.query, candidates.split(share, dim=-1), strict=True):
+            keys = torch.matmul(u, query) * self.scale
+            weights = torch.softmax(torch.baddbmm(mask, v, keys.transpose(1, 2)), dim=-1)  # (B, K, L)
+            past = past + (torch.bmm(weights, u) * v).sum(-1)
         return past
 
 
