@@ -1,4 +1,4 @@
-"""The report: all tables of a folder of leaderboards, as one value, and the two pages made from it."""
+"""The report: all tables of a folder of leaderboards, as one value, and the pages and the picture made from it."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from recbole_attnseq.training.processes import write_whole
 
 
 def write_report(boards: Path, results: Path, page: Path | None = None) -> list[Path]:
-    """Write LEADERBOARD.md and leaderboard.html into ``results``, whole or not at all.
+    """Write LEADERBOARD.md, leaderboard.html and leaderboard.svg into ``results``, whole or not at all.
 
     Args:
         boards: folder of leaderboard configurations; all of them go into one report.
@@ -34,9 +34,14 @@ def write_report(boards: Path, results: Path, page: Path | None = None) -> list[
     """
     from recbole_attnseq.leaderboard.html_page import html
     from recbole_attnseq.leaderboard.markdown_page import markdown
+    from recbole_attnseq.leaderboard.picture import picture
 
     report = assemble(boards, results)
-    pages = {results / "LEADERBOARD.md": markdown(report), results / "leaderboard.html": html(report)}
+    pages = {
+        results / "LEADERBOARD.md": markdown(report),
+        results / "leaderboard.html": html(report),
+        results / "leaderboard.svg": picture(report),
+    }
     if page is not None:
         pages[page] = insert(read_page(page), summary(report), MARKS)
     written = []

@@ -6,6 +6,7 @@ import dataclasses
 import json
 import shutil
 from pathlib import Path
+from xml.etree import ElementTree
 
 import numpy as np
 import pytest
@@ -17,6 +18,7 @@ from recbole_attnseq.leaderboard.facts import facts_path, popularity_bounds, rea
 from recbole_attnseq.leaderboard.html_page import html
 from recbole_attnseq.leaderboard.markdown_page import markdown
 from recbole_attnseq.leaderboard.measures import per_target
+from recbole_attnseq.leaderboard.picture import picture
 from recbole_attnseq.leaderboard.published import PUBLISHED
 from recbole_attnseq.leaderboard.records import RunRecord, read_record
 from recbole_attnseq.leaderboard.report import assemble, write_report
@@ -43,6 +45,7 @@ def test_the_committed_report_is_current(monkeypatch: pytest.MonkeyPatch) -> Non
     report = assemble(Path("configs/leaderboard"), RESULTS)
     assert (RESULTS / "LEADERBOARD.md").read_text(encoding="utf-8") == markdown(report)
     assert (RESULTS / "leaderboard.html").read_text(encoding="utf-8") == html(report)
+    assert (RESULTS / "leaderboard.svg").read_text(encoding="utf-8") == picture(report)
 
 
 def test_figures_follow_from_the_records(boards: Path) -> None:
@@ -69,6 +72,32 @@ def test_figures_follow_from_the_records(boards: Path) -> None:
         assert versus["significant"] == (corrected[row["name"]] < 0.05)
     assert not table["rows"][1]["versus"]["ndcg@10"]["significant"]
     assert table["rows"][2]["versus"]["ndcg@10"]["significant"]
+
+
+def test_bars_of_the_picture_are_as_long_as_the_scores(boards: Path) -> None:
+    report = assemble(boards, RESULTS)
+    (table,) = report["tables"]
+    drawn = ElementTree.fromstring(picture(report))
+    (panel,) = drawn.iter("{http://www.w3.org/2000/svg}g")
+    texts = [element.text for element in panel.iter("{http://www.w3.org/2000/svg}text")]
+    bars = list(panel.iter("{http://www.w3.org/2000/svg}rect"))
+    rows = [row for row in table["rows"] if "metrics" in row]
+    assert texts[0] == "tiny"
+    assert texts[1::3] == [row["name"] for row in rows] == ["AttnSeq", "BPR", "Pop"]
+    means = [row["metrics"]["ndcg@10"][0] for row in rows]
+    assert texts[2::3] == [f"{mean:.4f}" for mean in means]
+    lengths = [float(bar.attrib["width"]) for bar in bars]
+    assert [length / lengths[0] for length in lengths] == pytest.approx([mean / means[0] for mean in means], abs=0.01)
+    assert [bar.attrib["class"] for bar in bars] == ["a", "o", "o"]
+    (whisker,) = panel.iter("{http://www.w3.org/2000/svg}line")  # of the row with two seeds
+    reach = (float(whisker.attrib["x2"]) - float(whisker.attrib["x1"])) / 2
+    assert reach / lengths[0] == pytest.approx(rows[0]["metrics"]["ndcg@10"][1] / means[0], abs=0.01)
+
+
+def test_a_picture_of_nothing_is_one_all_the_same(workdir: Path) -> None:
+    assert (
+        ElementTree.fromstring(picture(assemble(write_board(workdir / "boards", MODELS).parent, RESULTS))) is not None
+    )
 
 
 def test_groups_of_users_add_up_to_the_whole(boards: Path) -> None:
