@@ -1,6 +1,6 @@
-"""Tables generated from run records; README holds one between two marks, and a test checks that it is current.
+"""Tables generated from run records. A page may hold one between two marks; a test checks that ours is current.
 
-attnseq table results/runs/ml-100k --page README.md
+attnseq table results/runs/ml-100k --page results/README.md
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""README's table is the one that the committed records give."""
+"""The table of results/README.md is the one that the committed records give."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ ROOT = Path(__file__).resolve().parents[2]
 RUNS = ROOT / "results" / "runs" / "ml-100k"
 
 
-def test_readme_is_current() -> None:
-    page = (ROOT / "README.md").read_text(encoding="utf-8")
+def test_the_page_is_current() -> None:
+    page = (ROOT / "results" / "README.md").read_text(encoding="utf-8")
     assert insert(page, markdown(read_folder(RUNS))) == page
 
 
