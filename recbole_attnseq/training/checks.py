@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
 import yaml
 
-from recbole_attnseq.errors import UserError
+from recbole_attnseq.errors import UserError, unknown_name
 
 
 def read_files(paths: Sequence[str]) -> dict[str, Any]:
@@ -90,8 +91,19 @@ def plain_errors() -> Iterator[None]:
             raise UserError("the training loss is no number any more (it diverged); lower learning_rate.") from error
         if _raised_by_recbole(error):
             discard_log()
-            raise UserError(" ".join(str(error).strip("'\"").split())) from error
+            metric = re.search("There is no metric named '(.*)'", str(error))
+            text = str(error.args[0]) if error.args else str(error)  # a KeyError's own text is quoted
+            raise (_unknown_metric(metric[1]) if metric else UserError(" ".join(text.split()))) from error
         raise
+
+
+def _unknown_metric(name: str) -> UserError:
+    from recbole.evaluator import metric_types
+
+    if name.startswith("["):  # what RecBole cannot read as Python is a string to it
+        words = ", ".join(repr(word.strip()) for word in name.strip("[]").split(","))
+        return UserError(f"metrics is no list to RecBole: {name}. Quote its names, --metrics=\"[{words}]\".")
+    return unknown_name("metric", name.lower(), metric_types)
 
 
 def _raised_by_recbole(error: BaseException) -> bool:
