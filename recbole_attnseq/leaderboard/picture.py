@@ -13,7 +13,12 @@ from recbole_attnseq.registration import MODEL
 OTHERS = 5  # rows of other models shown, the best ones
 WIDTH, GAP, COLUMNS = 1000, 20, 2
 PANEL = (WIDTH - GAP * (COLUMNS - 1)) / COLUMNS
-LABEL, FIGURES, ROW, TITLE = 220, 116, 19, 26  # room for names and for figures, heights of a bar and of a title
+LABEL, FIGURES, ROW, TITLE = 240, 116, 19, 26  # room for names and for figures, heights of a bar and of a title
+TOP, LETTERS = 58.0, 32  # where the panels begin, and the letters of a name that fit
+LEGEND = (
+    "Test NDCG@10, mean over the seeds in brackets (whisker: one standard deviation); blue: AttnSeq. Right: seconds of",
+    f"processor, which do not compare between kinds of it. {BUCKETED}: in batches of like lengths, to be run again.",
+)
 STYLE = (
     "text{font:12px sans-serif;fill:#1f2328}.t{font-weight:bold;font-size:13px}.n{fill:#59636e}"
     ".o{fill:#afb8c1}.a{fill:#0969da}line{stroke:#1f2328;stroke-width:1.5}"
@@ -21,10 +26,14 @@ STYLE = (
 
 
 def picture(report: Mapping[str, Any]) -> str:
-    """SVG of the report's tables: AttnSeq's default, its row that validation prefers, and the best other models."""
-    panels = [_panel(table) for table in report["tables"] if table["rivals"]]
+    """SVG of the report's tables: AttnSeq's default, its row that validation prefers, and the best other models.
+
+    Tables where none of the others' sequential models has run are left out: there is nothing to compare with.
+    """
+    tables = [table for table in report["tables"] if any(found["sequential"] for found in table["rivals"])]
+    panels = [_panel(table) for table in tables]
     parts: list[str] = []
-    top = 40.0
+    top = TOP
     for start in range(0, len(panels), COLUMNS):
         line = panels[start : start + COLUMNS]
         for column, (marks, _) in enumerate(line):
@@ -32,10 +41,10 @@ def picture(report: Mapping[str, Any]) -> str:
             parts += [f'<g transform="{place}">', *marks, "</g>"]
         top += max(height for _, height in line) + 14
     head = f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {top:.0f}" width="{WIDTH}" role="img">'
-    told = "Test NDCG@10, mean over seeds (whisker: one standard deviation); seconds of processor to train and score"
     return "\n".join([
-        head, f"<title>{told}</title>", f"<style>{STYLE}</style>",
-        f'<rect width="{WIDTH}" height="{top:.0f}" fill="#fff"/>', _text(4, 20, told, "n"), *parts, "</svg>", "",
+        head, f"<title>{LEGEND[0]} {LEGEND[1]}</title>", f"<style>{STYLE}</style>",
+        f'<rect width="{WIDTH}" height="{top:.0f}" fill="#fff"/>',
+        *(_text(4, 20 + 17 * number, line, "n") for number, line in enumerate(LEGEND)), *parts, "</svg>", "",
     ])  # fmt: skip
 
 
@@ -43,21 +52,21 @@ def _panel(table: Mapping[str, Any]) -> tuple[list[str], float]:
     """A data set's bars, and the height that they take."""
     rows = _chosen(table)
     reach = max(mean + (spread or 0) for mean, spread in (row["metrics"][METRIC] for row in rows))
-    scale = (PANEL - LABEL - FIGURES) / reach
-    marks = [_text(4, 14, table["board"], "t")]
+    scale = (PANEL - LABEL - FIGURES) / (reach or 1.0)
+    marks = [_text(4, 14, table["dataset"], "t")]
     for number, row in enumerate(rows):
         (mean, spread), y = row["metrics"][METRIC], TITLE + number * ROW
-        name = f"{row['name']} {BUCKETED}" if row["bucketed"] else row["name"]
+        name = f"{_short(row['name'])} ({len(row['runs'])})" + (f" {BUCKETED}" if row["bucketed"] else "")
         end, middle = LABEL + mean * scale, y + ROW / 2
         marks += [
-            _text(LABEL - 6, middle + 4, _short(name), anchor="end"),
+            _text(LABEL - 6, middle + 4, name, anchor="end"),
             f'<rect x="{LABEL}" y="{y + 3}" width="{end - LABEL:.1f}" height="{ROW - 6}" '
             f'class="{"a" if row["model"] == MODEL else "o"}"/>',
             _text(PANEL - FIGURES + 46, middle + 4, f"{mean:.4f}", anchor="end"),
             _text(PANEL - 4, middle + 4, f"{row['cost']['processor']:,.0f} s", "n", "end"),
         ]
         if spread is not None:
-            low, high = end - spread * scale, end + spread * scale
+            low, high = max(LABEL, end - spread * scale), end + spread * scale
             marks.append(f'<line x1="{low:.1f}" y1="{middle:.1f}" x2="{high:.1f}" y2="{middle:.1f}"/>')
     return marks, TITLE + len(rows) * ROW
 
@@ -70,8 +79,10 @@ def _chosen(table: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
 
 
 def _short(name: str) -> str:
-    """A name that fits into its room: AttnSeq's rows lose their first word, which their colour says."""
-    return name.removeprefix(f"{MODEL} ").strip("()") if len(name) > LABEL // 7 else name
+    """A name that fits into its room: a long one of AttnSeq's rows loses its first word, which the colour says."""
+    if len(name) > LETTERS and name.startswith(f"{MODEL} (") and name.endswith(")"):
+        name = name[len(MODEL) + 2 : -1]
+    return name if len(name) <= LETTERS else f"{name[: LETTERS - 3]}..."
 
 
 def _text(x: float, y: float, text: str, kind: str = "", anchor: str = "start") -> str:

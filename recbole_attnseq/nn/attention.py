@@ -175,6 +175,8 @@ class MultiHead(Attention):
         ]
 
     def _at_the_end(self, states: Tensor, candidates: Tensor, packing: Packing) -> Tensor:
+        if type(self).logits is not MultiHead.logits:  # somebody's own logits are not those below
+            return super()._at_the_end(states, candidates, packing)
         # A candidate is the same factor in every summand u[s] . v, so the states are averaged first, as attention does
         # it everywhere. Two batched products a head; PyTorch's fused kernel takes three times as long on a CPU, where
         # it makes many tiny ones.

@@ -119,7 +119,7 @@ class Network(nn.Module):
         if not self.attention.uses_history:
             return self.last_states(items, packing) @ candidates.T
         states = self.states(items, packing)
-        step = max(1, self.budget // (len(packing.lengths) * packing.longest))
+        step = max(1, self.budget // self._rows(packing))
         parts = [self.attention.final(states, part, packing) for part in candidates.split(step)]
         return torch.cat(parts, dim=1) * self.sharpness
 
@@ -174,6 +174,10 @@ class Network(nn.Module):
         negative = (negative * self.sharpness).masked_fill(accident, float("-inf"))
         return self.loss_function.forward(positive * self.sharpness, negative)
 
+    def _rows(self, packing: Packing) -> int:
+        """Elements that scoring one candidate at the ends takes: a padded batch of logits, or of mixed states."""
+        return len(packing.lengths) * max(packing.longest, self.settings.hidden_size)
+
     def _shared(self, states: Tensor, candidates: Tensor, packing: Packing, queries: Tensor | None) -> Tensor:
         """Scores (M, K) of candidates (K, D) after ``queries`` (M,), or at the end of each sequence."""
         if queries is None:
@@ -193,9 +197,7 @@ class Network(nn.Module):
         """Full cross-entropy where scoring needs the history: items by chunks, recomputed for the gradient."""
         vectors = self.vectors()[1:]
         numbers = torch.arange(1, self.settings.items, device=states.device)
-        # At the ends alone, states are spread over a padded batch.
-        rows = len(packing.lengths) * packing.longest if queries is None else len(states)
-        step = max(1, self.budget // rows)
+        step = max(1, self.budget // (self._rows(packing) if queries is None else len(states)))
 
         def mass(u: Tensor, v: Tensor, candidates: Tensor) -> Tensor:
             scores = self._shared(u, v, packing, queries) * self.sharpness

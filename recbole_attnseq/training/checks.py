@@ -102,7 +102,7 @@ def _unknown_metric(name: str) -> UserError:
 
     if name.startswith("["):  # what RecBole cannot read as Python is a string to it
         words = ", ".join(repr(word.strip()) for word in name.strip("[]").split(","))
-        return UserError(f"metrics is no list to RecBole: {name}. Quote its names, --metrics=\"[{words}]\".")
+        return UserError(f'metrics is no list to RecBole: {name}. Quote its names, --metrics="[{words}]".')
     return unknown_name("metric", name.lower(), metric_types)
 
 

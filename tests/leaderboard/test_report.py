@@ -6,6 +6,7 @@ import dataclasses
 import json
 import shutil
 from pathlib import Path
+from typing import Any
 from xml.etree import ElementTree
 
 import numpy as np
@@ -23,7 +24,7 @@ from recbole_attnseq.leaderboard.published import PUBLISHED
 from recbole_attnseq.leaderboard.records import RunRecord, read_record
 from recbole_attnseq.leaderboard.report import assemble, write_report
 from recbole_attnseq.leaderboard.significance import compare, holm
-from recbole_attnseq.leaderboard.standings import aligned
+from recbole_attnseq.leaderboard.standings import BUCKETED, aligned
 from recbole_attnseq.training.processes import write_whole
 from tests.leaderboard.fakes import SPLIT, fake_facts, fake_record, fill, ranks, write_board
 
@@ -74,30 +75,68 @@ def test_figures_follow_from_the_records(boards: Path) -> None:
     assert table["rows"][2]["versus"]["ndcg@10"]["significant"]
 
 
-def test_bars_of_the_picture_are_as_long_as_the_scores(boards: Path) -> None:
-    report = assemble(boards, RESULTS)
+SVG = "{http://www.w3.org/2000/svg}"
+
+
+def drawn(report: dict[str, Any]) -> list[tuple[list[str], list[ElementTree.Element], list[ElementTree.Element]]]:
+    """Texts, bars and whiskers of each panel of the picture."""
+    root = ElementTree.fromstring(picture(report))
+    found = []
+    for panel in root.iter(f"{SVG}g"):
+        texts = [element.text or "" for element in panel.iter(f"{SVG}text")]
+        found.append((texts, list(panel.iter(f"{SVG}rect")), list(panel.iter(f"{SVG}line"))))
+    return found
+
+
+def test_bars_of_the_picture_are_as_long_as_the_scores(workdir: Path) -> None:
+    fill(write_board(workdir / "boards", MODELS), workdir / "results", {**QUALITY, "FPMC": 0.18})
+    report = assemble(workdir / "boards", RESULTS)
     (table,) = report["tables"]
-    drawn = ElementTree.fromstring(picture(report))
-    (panel,) = drawn.iter("{http://www.w3.org/2000/svg}g")
-    texts = [element.text for element in panel.iter("{http://www.w3.org/2000/svg}text")]
-    bars = list(panel.iter("{http://www.w3.org/2000/svg}rect"))
-    rows = [row for row in table["rows"] if "metrics" in row]
+    ((texts, bars, whiskers),) = drawn(report)
     assert texts[0] == "tiny"
-    assert texts[1::3] == [row["name"] for row in rows] == ["AttnSeq", "BPR", "Pop"]
-    means = [row["metrics"]["ndcg@10"][0] for row in rows]
+    marks = [f" {BUCKETED}" if row["bucketed"] else "" for row in table["rows"]]
+    assert texts[1::3] == [
+        f"{row['name']} ({len(row['runs'])}){mark}" for row, mark in zip(table["rows"], marks, strict=True)
+    ]
+    assert texts[1].startswith("AttnSeq (2)")
+    means = [row["metrics"]["ndcg@10"][0] for row in table["rows"]]
     assert texts[2::3] == [f"{mean:.4f}" for mean in means]
     lengths = [float(bar.attrib["width"]) for bar in bars]
     assert [length / lengths[0] for length in lengths] == pytest.approx([mean / means[0] for mean in means], abs=0.01)
-    assert [bar.attrib["class"] for bar in bars] == ["a", "o", "o"]
-    (whisker,) = panel.iter("{http://www.w3.org/2000/svg}line")  # of the row with two seeds
+    assert [bar.attrib["class"] for bar in bars] == ["a", "o", "o", "o"]
+    (whisker,) = whiskers  # of the row with two seeds
     reach = (float(whisker.attrib["x2"]) - float(whisker.attrib["x1"])) / 2
-    assert reach / lengths[0] == pytest.approx(rows[0]["metrics"]["ndcg@10"][1] / means[0], abs=0.01)
+    assert reach / lengths[0] == pytest.approx(table["rows"][0]["metrics"]["ndcg@10"][1] / means[0], abs=0.01)
 
 
-def test_a_picture_of_nothing_is_one_all_the_same(workdir: Path) -> None:
-    assert (
-        ElementTree.fromstring(picture(assemble(write_board(workdir / "boards", MODELS).parent, RESULTS))) is not None
-    )
+def test_the_picture_compares_with_sequential_models_alone(boards: Path) -> None:
+    report = assemble(boards, RESULTS)  # of the others Pop and BPR have run
+    assert report["tables"][0]["rivals"]
+    assert drawn(report) == []
+
+
+@pytest.mark.parametrize(
+    ("name", "shown"),
+    [
+        ("AttnSeq (wide)", "AttnSeq (wide)"),
+        ("AttnSeq (features, dot product, 3 members)", "features, dot product, 3 members"),
+        ("AttnSeq (tuned (a) and more than thirty letters)", "tuned (a) and more than thirt..."),
+    ],
+)
+def test_the_picture_holds_any_row(name: str, shown: str, workdir: Path) -> None:
+    """Names of any length, scores of zero, and seeds that spread further than their mean."""
+    models = {name: {"model": "AttnSeq", "seeds": [1, 2]}, "FPMC": None}
+    fill(write_board(workdir / "boards", models), workdir / "results", {name: 0.2, "FPMC": 0.1})
+    report = assemble(workdir / "boards", RESULTS)
+    ours = next(row for row in report["tables"][0]["rows"] if row["name"] == name)
+    ours["metrics"]["ndcg@10"] = [0.01, 0.02]
+    ((texts, bars, (whisker,)),) = drawn(report)
+    assert any(text.startswith(f"{shown} (2)") for text in texts)
+    assert float(whisker.attrib["x1"]) == float(bars[0].attrib["x"])
+    for row in report["tables"][0]["rows"]:
+        row["metrics"]["ndcg@10"] = [0.0, None]
+    ((_, bars, _),) = drawn(report)
+    assert [float(bar.attrib["width"]) for bar in bars] == [0.0, 0.0]
 
 
 def test_groups_of_users_add_up_to_the_whole(boards: Path) -> None:

@@ -179,3 +179,21 @@ def test_training_holds_no_matrix_of_tokens_and_items(attention: str) -> None:
         part.loss(items, packing, torch.arange(tokens), items.flip(0)).backward()
     # Blocks see the ones before them, so a temporary may hold each token twice; all scores would be 480,000.
     assert largest.elements <= 2.5 * budget
+
+
+@pytest.mark.parametrize("length", [1, 40])
+@pytest.mark.parametrize("attention", list(ATTENTIONS))
+def test_nor_do_training_and_scoring_at_the_ends(attention: str, length: int) -> None:
+    """Histories shorter than the states are wide included: it is the states that are mixed there."""
+    budget = 32_000
+    part = network(budget=budget, dtype=torch.float32, items=1500, attention=attention, user_encoder="gru")
+    items, lengths = histories([length] * 100, items=1500)
+    packing = Packing(lengths, length)
+    for task in (
+        lambda: part.loss(items, packing, packing.last, items[packing.last].flip(0)).backward(),
+        lambda: part.scores(items, packing),
+    ):
+        with Largest() as largest:
+            task()
+        # Scores (B, N) are what is asked for, 150,000; mixed states or logits of all items would be 1,200,000 and more.
+        assert largest.elements <= 150_000
