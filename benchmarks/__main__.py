@@ -37,7 +37,7 @@ SECTIONS: dict[str, tuple[str, Any]] = {
     "data": ("(d) Preparing a data set", data_memory),
     "ranking": ("(e) Full-ranking evaluation", ranking_speed),
     "growth": ("(f) Growth with length and catalogue (sampled softmax)", growth),
-    "baselines": ("(g) RecBole's own models in trimmed batches", baselines),
+    "baselines": ("(g) RecBole's own models in batches of like lengths", baselines),
     "precision": ("(h) bfloat16 beside float32 in real training", precision),
     "layers": ("(i) RecBole's own models with cheaper layers", layers),
 }
@@ -108,8 +108,9 @@ def page() -> str:
     lines = [
         "# Benchmarks",
         "",
-        "Generated from `benchmarks/records/` by `make bench`. Ratios compare runs made in turn in one process on one "
-        "machine; seconds are this machine's and mean little elsewhere. Spread: lowest to highest of the pairs.",
+        "Generated from `benchmarks/records/` by `make bench`. Ratios of (a), (e), (g) and (i) compare runs made in "
+        "turn in one process; the other sections say what they compare. Seconds are those of the machine below each, "
+        "and mean little elsewhere. Spread: lowest to highest of the pairs.",
         "",
         "![Time of an epoch and growth](RESULTS.svg)",
     ]

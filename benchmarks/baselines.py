@@ -1,4 +1,8 @@
-"""(g) What trimmed batches save each of RecBole's models whose result they leave as it is."""
+"""(g) What batches of like lengths, cut at the longest, save each of RecBole's models that padding means nothing to.
+
+Which rows share a step is part of training: `attnseq leaderboard` leaves RecBole's batches as they are and computes
+each in groups of like lengths (`--fast_batches=grouped`), which this section does not time.
+"""
 
 from __future__ import annotations
 
@@ -91,7 +95,8 @@ def table(result: dict[str, Any]) -> str:
     lines = [
         f"Length 50, 2,048 targets a step. Seconds an epoch are computed from {USUAL_STEPS} steps as it is, where all "
         f"cost the same ({' and '.join(SLOW)}: {STEPS}), and from {TRIMMED_STEPS} trimmed ones, spaced evenly over the "
-        "order by length.",
+        "order by length. These are batches of like lengths (`--fast_batches=bucketed`); a leaderboard computes "
+        "RecBole's own batches in groups (`grouped`), not timed here.",
         "",
         *gains(result, "trimmed"),
     ]

@@ -1,4 +1,4 @@
-"""(i) What cheaper layers save each of RecBole's models, in the batches that a leaderboard gives it."""
+"""(i) What cheaper layers save each of RecBole's models, in batches of like lengths where it knows no padding."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def run(progress: Progress, repeats: int = 3) -> dict[str, Any]:
 def table(result: dict[str, Any]) -> str:
     """The result as Markdown."""
     lines = [
-        "Length 50, 2,048 targets a step, batches trimmed where that is proven to change nothing. The same loss and "
+        "Length 50, 2,048 targets a step, batches of like lengths for the models of (g). The same loss and "
         "gradients (tests/training/test_baseline_layers.py).",
         "",
         *gains(result, "cheaper layers"),

@@ -36,7 +36,7 @@ def beside_recbole(repeats: int) -> dict[str, Any]:
         )
         states = torch.randn(users, ours.model.network.settings.hidden_size)
         items = torch.randn(ours.model.network.settings.items, states.shape[1])
-        with matmul_precision("medium"):
+        with matmul_precision(ours.precision.ranking):
             product = min(seconds(lambda: [part @ items.T for part in states.split(2048)]) for _ in range(3))
     return {
         "users": users,
