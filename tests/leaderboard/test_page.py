@@ -61,7 +61,7 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for name, width in (("first", 1), ("second", 2)):
         changed = dataclasses.replace(record, config={**record.config, "width": width})
         changed.save(folder / "scratch").rename(ablation / f"{name}.json")
-    _, written = write_report(folder / "boards", folder / "results")
+    _, written, _ = write_report(folder / "boards", folder / "results")
     return written
 
 
