@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from html import escape
 from typing import Any
 
 from benchmarks.epoch_time import PEERS
+from recbole_attnseq.leaderboard.picture import svg_text
 
 WIDTH, LEFT, RIGHT, ROW = 760, 210, 70, 22
 COLOURS = {"SASRec": "#4269d0", "GRU4Rec": "#efb118", "length": "#3ca951", "items": "#ff725c"}
@@ -30,10 +30,6 @@ def picture(epoch: dict[str, Any] | None, growth: dict[str, Any] | None) -> str:
     )
 
 
-def _text(x: float, y: float, text: str, anchor: str = "start", kind: str = "") -> str:
-    return f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}" class="{kind}">{escape(text)}</text>'
-
-
 def _line(x1: float, y1: float, x2: float, y2: float) -> str:
     return f'<line x1="{x1:.1f}" y1="{y1:.1f}" x2="{x2:.1f}" y2="{y2:.1f}"/>'
 
@@ -45,23 +41,25 @@ def _ratios(result: dict[str, Any], top: float) -> tuple[list[str], float]:
     decades = math.ceil(math.log10(max(10.0, largest)))
     scale = (WIDTH - LEFT - RIGHT) / decades
     parts = [
-        _text(10, top + 14, "Time of an epoch, times AttnSeq's (bars: median, whiskers: lowest to highest)", kind="t")
+        svg_text(
+            10, top + 14, "Time of an epoch, times AttnSeq's (bars: median, whiskers: lowest to highest)", kind="t"
+        )
     ]
     begin = top + 26
     bottom = begin + ROW * len(PEERS) * len(cases)
     for power in range(decades + 1):
         x = LEFT + power * scale
-        parts += [_line(x, begin, x, bottom), _text(x, bottom + 15, f"{10**power:,}x", "middle", "a")]
+        parts += [_line(x, begin, x, bottom), svg_text(x, bottom + 15, f"{10**power:,}x", "middle", "a")]
     y = begin
     for case, entry in cases.items():
         for model in PEERS:
             ratio = entry[f"{model} / AttnSeq"]
             low, mid, high = (LEFT + math.log10(max(1.0, ratio[key])) * scale for key in ("min", "median", "max"))
             parts += [
-                _text(LEFT - 8, y + 15, f"{case}, {model}", "end"),
+                svg_text(LEFT - 8, y + 15, f"{case}, {model}", "end"),
                 f'<rect x="{LEFT}" y="{y + 3}" width="{mid - LEFT:.1f}" height="{ROW - 6}" fill="{COLOURS[model]}"/>',
                 f'<path d="M{low:.1f} {y + ROW / 2}H{high:.1f}" stroke="#222" stroke-width="2"/>',
-                _text(max(high, mid) + 6, y + 15, f"{ratio['median']:.0f}x"),
+                svg_text(max(high, mid) + 6, y + 15, f"{ratio['median']:.0f}x"),
             ]
             y += ROW
     return parts, bottom + 34
@@ -70,7 +68,7 @@ def _ratios(result: dict[str, Any], top: float) -> tuple[list[str], float]:
 def _growth(result: dict[str, Any], top: float) -> tuple[list[str], float]:
     """Microseconds a token against history length and against the number of items, side by side."""
     parts = [
-        _text(
+        svg_text(
             10, top + 14, "Microseconds a token of a training step (flat: time grows with the tokens alone)", kind="t"
         )
     ]
@@ -84,17 +82,17 @@ def _growth(result: dict[str, Any], top: float) -> tuple[list[str], float]:
         values = [entry["microseconds"] for entry in result[axis].values()]
         for fraction in (0, 0.25, 0.5, 0.75, 1):
             y = begin + height * (1 - fraction)
-            parts += [_line(left, y, left + panel, y), _text(left - 6, y + 4, f"{ceiling * fraction:g}", "end", "a")]
+            parts += [_line(left, y, left + panel, y), svg_text(left - 6, y + 4, f"{ceiling * fraction:g}", "end", "a")]
         points = _points(xs, values, left + 16, begin, panel - 32, height, ceiling)
         path = " ".join(f"{x:.1f},{y:.1f}" for x, y in points)
         parts.append(f'<polyline points="{path}" fill="none" stroke="{COLOURS[axis]}" stroke-width="2"/>')
         for (x, y), key, value in zip(points, result[axis], values, strict=True):
             parts += [
                 f'<circle cx="{x:.1f}" cy="{y:.1f}" r="4" fill="{COLOURS[axis]}"/>',
-                _text(x, y - 9, f"{value:.1f}", "middle"),
-                _text(x, begin + height + 16, f"{int(key):,}", "middle", "a"),
+                svg_text(x, y - 9, f"{value:.1f}", "middle"),
+                svg_text(x, begin + height + 16, f"{int(key):,}", "middle", "a"),
             ]
-        parts.append(_text(left + panel / 2, begin + height + 34, label, "middle", "a"))
+        parts.append(svg_text(left + panel / 2, begin + height + 34, label, "middle", "a"))
     return parts, begin + height + 46
 
 

@@ -59,7 +59,7 @@ def table(result: dict[str, Any]) -> str:
     epochs, notes = int(theirs["epoch"]) + 1, result["SASRec's notes"]
     told = ["on " + str(result["SASRec's hardware"]["processor"])]
     told += ["through torch.compile"] if notes.get("compiled") else []
-    told += [text for key in ("shared_machine",) if (text := notes.get(key))]
+    told += [notes["shared_machine"]] if "shared_machine" in notes else []
     text = (
         f"SASRec's best validation NDCG@10 is {result['goal']:.4f}, after {epochs} epochs of a recorded run "
         f"({'; '.join(told)}). AttnSeq gets there after {ours['epoch'] + 1} epochs and {ours['seconds']:.0f} s."

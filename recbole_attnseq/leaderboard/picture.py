@@ -44,7 +44,7 @@ def picture(report: Mapping[str, Any]) -> str:
     return "\n".join([
         head, f"<title>{LEGEND[0]} {LEGEND[1]}</title>", f"<style>{STYLE}</style>",
         f'<rect width="{WIDTH}" height="{top:.0f}" fill="#fff"/>',
-        *(_text(4, 20 + 17 * number, line, "n") for number, line in enumerate(LEGEND)), *parts, "</svg>", "",
+        *(svg_text(4, 20 + 17 * number, line, kind="n") for number, line in enumerate(LEGEND)), *parts, "</svg>", "",
     ])  # fmt: skip
 
 
@@ -53,17 +53,17 @@ def _panel(table: Mapping[str, Any]) -> tuple[list[str], float]:
     rows = _chosen(table)
     reach = max(mean + (spread or 0) for mean, spread in (row["metrics"][METRIC] for row in rows))
     scale = (PANEL - LABEL - FIGURES) / (reach or 1.0)
-    marks = [_text(4, 14, table["dataset"], "t")]
+    marks = [svg_text(4, 14, table["dataset"], kind="t")]
     for number, row in enumerate(rows):
         (mean, spread), y = row["metrics"][METRIC], TITLE + number * ROW
         name = f"{_short(row['name'])} ({len(row['runs'])})" + (f" {BUCKETED}" if row["bucketed"] else "")
         end, middle = LABEL + mean * scale, y + ROW / 2
         marks += [
-            _text(LABEL - 6, middle + 4, name, anchor="end"),
+            svg_text(LABEL - 6, middle + 4, name, anchor="end"),
             f'<rect x="{LABEL}" y="{y + 3}" width="{end - LABEL:.1f}" height="{ROW - 6}" '
             f'class="{"a" if row["model"] == MODEL else "o"}"/>',
-            _text(PANEL - FIGURES + 46, middle + 4, f"{mean:.4f}", anchor="end"),
-            _text(PANEL - 4, middle + 4, f"{row['cost']['processor']:,.0f} s", "n", "end"),
+            svg_text(PANEL - FIGURES + 46, middle + 4, f"{mean:.4f}", anchor="end"),
+            svg_text(PANEL - 4, middle + 4, f"{row['cost']['processor']:,.0f} s", "end", "n"),
         ]
         if spread is not None:
             low, high = max(LABEL, end - spread * scale), end + spread * scale
@@ -85,5 +85,6 @@ def _short(name: str) -> str:
     return name if len(name) <= LETTERS else f"{name[: LETTERS - 3]}..."
 
 
-def _text(x: float, y: float, text: str, kind: str = "", anchor: str = "start") -> str:
+def svg_text(x: float, y: float, text: str, anchor: str = "start", kind: str = "") -> str:
+    """An SVG element with a line of text at a place; ``kind`` is its class."""
     return f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}" class="{kind}">{escape(text)}</text>'

@@ -144,8 +144,6 @@ class Network(nn.Module):
         states = self.states(items, packing)
         full = not self.loss_function.sampled
         histories = None if self.history_negatives else Histories(items, *packing.histories(queries), targets)
-        # A batch of prefixes asks for the end of each sequence alone.
-        ends = len(queries) == len(packing.lengths) and torch.equal(queries, packing.last)
         if not self.attention.uses_history and full:
             return linear_cross_entropy(
                 states[queries] * self.sharpness,
@@ -155,19 +153,13 @@ class Network(nn.Module):
                 low_precision=self.low_precision,
                 histories=histories,
             )
-        if ends:
-            positive = self.attention.final_paired(states, self.vectors(targets), packing)
-        elif self.attention.uses_history:
-            wanted = torch.zeros_like(items).index_put((queries,), targets)
-            positive = self.attention.paired(states, self.vectors(wanted), packing)[queries]
-        else:
-            positive = self.attention.paired(states[queries], self.vectors(targets), packing)
+        # A batch of prefixes asks for the end of each sequence alone.
+        where = None if torch.equal(queries, packing.last) else queries
+        positive = self._paired(states, targets, packing, where)
         if full:
-            return self._chunked_softmax(
-                states, packing, None if ends else queries, positive * self.sharpness, histories
-            )
+            return self._chunked_softmax(states, packing, where, positive * self.sharpness, histories)
         drawn = torch.randint(1, self.settings.items, (self.settings.num_negatives,), device=items.device)
-        negative = self._shared(states, self.vectors(drawn), packing, None if ends else queries)
+        negative = self._shared(states, self.vectors(drawn), packing, where)
         accident = drawn == targets[:, None]
         if histories is not None:
             accident |= histories.among(drawn)
@@ -177,6 +169,15 @@ class Network(nn.Module):
     def _rows(self, packing: Packing) -> int:
         """Elements that scoring one candidate at the ends takes: a padded batch of logits, or of mixed states."""
         return len(packing.lengths) * max(packing.longest, self.settings.hidden_size)
+
+    def _paired(self, states: Tensor, targets: Tensor, packing: Packing, queries: Tensor | None) -> Tensor:
+        """Scores (M,) of ``targets`` (M,), each after its own of ``queries`` (M,), or at the end of its sequence."""
+        if queries is None:
+            return self.attention.final_paired(states, self.vectors(targets), packing)
+        if not self.attention.uses_history:
+            return self.attention.paired(states[queries], self.vectors(targets), packing)
+        wanted = targets.new_zeros(len(states)).index_put((queries,), targets)
+        return self.attention.paired(states, self.vectors(wanted), packing)[queries]
 
     def _shared(self, states: Tensor, candidates: Tensor, packing: Packing, queries: Tensor | None) -> Tensor:
         """Scores (M, K) of candidates (K, D) after ``queries`` (M,), or at the end of each sequence."""
