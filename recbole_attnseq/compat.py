@@ -36,7 +36,7 @@ import numpy as np
 import torch
 import torch.distributed as dist
 
-from recbole_attnseq.errors import UserError, unknown_name
+from recbole_attnseq.errors import UserError, check_folder, unknown_name
 
 RUN_FACTS: dict[str, Any] = {}
 """What the latest run of this process says of itself: ``split_hash`` and ``checkpoint``."""
@@ -482,6 +482,7 @@ class _PatientLog(logging.FileHandler):
 
     def __init__(self, filename: str) -> None:
         super().__init__(filename, delay=True, encoding="utf-8")
+        check_folder(os.path.dirname(filename), "logs")
         self.waiting: list[logging.LogRecord] | None = []
 
     def emit(self, record: logging.LogRecord) -> None:
@@ -525,6 +526,8 @@ def _release_log(module: Any) -> None:
     init = module.Trainer.__init__
 
     def __init__(self: Any, config: Any, model: Any) -> None:
+        check_folder(config["checkpoint_dir"], "checkpoints")
+        check_folder("log_tensorboard", "TensorBoard's files")
         for log in _logs():
             log.begin()
         init(self, config, model)
@@ -885,7 +888,8 @@ REMEDIES: tuple[Remedy, ...] = (
     ),
     Remedy(
         "log when training",
-        "the log file is made before the data are read, so that a run that is refused leaves one behind",
+        "the log file is made before the data are read, so that a run that is refused leaves one behind; a file in "
+        "the place of a folder that RecBole writes in ends in a traceback, half-way",
         "RecBole reads before it writes",
         patches=(("recbole.utils.logger", _log_when_training), ("recbole.trainer.trainer", _release_log)),
     ),

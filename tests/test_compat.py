@@ -292,7 +292,14 @@ def _log_when_training() -> None:
     init_logger(config)
     assert not Path("log").exists()
     loaders = loaders_of(config)
-    get_trainer(config["MODEL_TYPE"], "Pop")(config, get_model("Pop")(config, loaders[0]._dataset))
+    model = get_model("Pop")(config, loaders[0]._dataset)
+    trainer = get_trainer(config["MODEL_TYPE"], "Pop")
+    for name in ("saved", "log_tensorboard"):
+        Path(name).touch()
+        refused(lambda: trainer(config, model), f"{name} is no folder")
+        Path(name).unlink()
+    assert not Path("log").exists()
+    trainer(config, model)
 
 
 @probe("own checkpoints")

@@ -165,14 +165,14 @@ class MultiHead(Attention):
         # The identity: from the start a candidate looks at what resembles it.
         self.query = nn.Parameter(torch.eye(share).repeat(heads, 1, 1))
 
+    def keys(self, states: Tensor) -> list[Tensor]:
+        """``U' Q / sqrt d`` of each head: what a candidate is multiplied by, (..., D / heads)."""
+        parts = states.split(self.width // self.heads, dim=-1)
+        return [torch.matmul(u, query) * self.scale for u, query in zip(parts, self.query, strict=True)]
+
     def logits(self, states: Tensor, candidates: Tensor) -> list[Tensor]:
-        share = self.width // self.heads
-        return [
-            torch.matmul(torch.matmul(u, query) * self.scale, v.transpose(-1, -2))
-            for u, query, v in zip(
-                states.split(share, dim=-1), self.query, candidates.split(share, dim=-1), strict=True
-            )
-        ]
+        parts = candidates.split(self.width // self.heads, dim=-1)
+        return [torch.matmul(key, v.transpose(-1, -2)) for key, v in zip(self.keys(states), parts, strict=True)]
 
     def _at_the_end(self, states: Tensor, candidates: Tensor, packing: Packing) -> Tensor:
         if type(self).logits is not MultiHead.logits:  # somebody's own logits are not those below
@@ -185,9 +185,9 @@ class MultiHead(Attention):
         candidates = candidates.expand(len(spread), -1, -1)
         share = self.width // self.heads
         past = spread.new_zeros(())
-        for u, query, v in zip(spread.split(share, dim=-1), self.query, candidates.split(share, dim=-1), strict=True):
-            keys = torch.matmul(u, query) * self.scale
-            weights = torch.softmax(torch.baddbmm(mask, v, keys.transpose(1, 2)), dim=-1)  # (B, K, L)
+        heads = zip(self.keys(spread), spread.split(share, dim=-1), candidates.split(share, dim=-1), strict=True)
+        for key, u, v in heads:
+            weights = torch.softmax(torch.baddbmm(mask, v, key.transpose(1, 2)), dim=-1)  # (B, K, L)
             past = past + (torch.bmm(weights, u) * v).sum(-1)
         return past
 
