@@ -291,6 +291,17 @@ class AttentionContract(PartContract):
             pairs = built.paired(states, candidates[1].expand_as(states), packing)
             torch.testing.assert_close(pairs, plain[:, 1], **CLOSE)
 
+    def test_logits_may_be_far_larger_than_what_exp_can_take(
+        self, built: Attention, states: Tensor, packing: Packing
+    ) -> None:
+        states, candidates = states * 40, vectors(len(LENGTHS), seed=1) * 40
+        with torch.no_grad():
+            plain = self.plain_scores(built, states, candidates, packing)
+            torch.testing.assert_close(built.shared(states, candidates, packing), plain, **CLOSE)
+            torch.testing.assert_close(built.final(states, candidates, packing), plain[packing.last], **CLOSE)
+            own = built.final_paired(states, candidates, packing)
+            torch.testing.assert_close(own, plain[packing.last].diagonal(), **CLOSE)
+
     def test_a_pair_is_scored_with_its_own_candidate(self, built: Attention, states: Tensor, packing: Packing) -> None:
         own = vectors(len(states), seed=2)
         with torch.no_grad():

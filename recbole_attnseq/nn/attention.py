@@ -21,6 +21,11 @@ from recbole_attnseq.registry import Registry
 
 ATTENTIONS: Registry[type[Attention]] = Registry("attention")
 
+# Logits within +-40 need no largest one subtracted: exp(40) = 2e17 and its inverse are far inside float32.
+_MODERATE = 40.0
+# Logits of a head at a time where a CPU ranks: they are made, used and forgotten within a core's own cache.
+_CACHED_LOGITS = 1 << 20
+
 
 class Attention(nn.Module):
     """What every attention promises: the same score by four routes.
@@ -178,18 +183,37 @@ class MultiHead(Attention):
         if type(self).logits is not MultiHead.logits:  # somebody's own logits are not those below
             return super()._at_the_end(states, candidates, packing)
         # A candidate is the same factor in every summand u[s] . v, so the states are averaged first, as attention does
-        # it everywhere. Two batched products a head; PyTorch's fused kernel takes three times as long on a CPU, where
-        # it makes many tiny ones.
-        spread, hidden = packing.pad(states), self._outside(packing).transpose(1, 2)
-        mask = spread.new_zeros(hidden.shape).masked_fill(hidden, float("-inf"))  # (B, 1, L)
-        candidates = candidates.expand(len(spread), -1, -1)
+        # it everywhere; and the weights are divided by their sum last, when it is one number a candidate. PyTorch's
+        # fused kernel takes three times as long on a CPU, where it makes many tiny products.
+        spread, hidden = packing.pad(states), self._outside(packing)
+        inside = (~hidden).to(spread)  # (B, L, 1)
         share = self.width // self.heads
-        past = spread.new_zeros(())
-        heads = zip(self.keys(spread), spread.split(share, dim=-1), candidates.split(share, dim=-1), strict=True)
-        for key, u, v in heads:
-            weights = torch.softmax(torch.baddbmm(mask, v, key.transpose(1, 2)), dim=-1)  # (B, K, L)
-            past = past + (torch.bmm(weights, u) * v).sum(-1)
-        return past
+        keys = self.keys(spread)
+        sums = [torch.cat([u * inside, inside], dim=-1).transpose(1, 2) for u in spread.split(share, dim=-1)]
+        kept = torch.is_grad_enabled() or spread.device.type != "cpu"
+        step = candidates.shape[-2] if kept else max(1, _CACHED_LOGITS // hidden.numel())
+        parts = []
+        for some in candidates.split(step, dim=-2):
+            past = spread.new_zeros(())
+            for key, total, v in zip(keys, sums, some.split(share, dim=-1), strict=True):
+                turned = v.transpose(-1, -2)
+                logits = torch.matmul(key, turned)  # (B, L, K)
+                logits = logits.to(torch.promote_types(logits.dtype, torch.float32))  # autocast gives them narrow
+                if not self._moderate(key, v):
+                    logits = logits.masked_fill(hidden, float("-inf"))
+                    logits = logits - logits.detach().amax(1, keepdim=True)
+                summed = torch.matmul(total, logits.exp_())  # (B, D / heads + 1, K)
+                past = past + (summed[:, :-1] * turned).sum(1) / summed[:, -1]
+            parts.append(past)
+        return torch.cat(parts, dim=-1)
+
+    @staticmethod
+    def _moderate(keys: Tensor, candidates: Tensor) -> bool:
+        """Whether every exponential of a logit is a number of middle size, so that nobody need look for the largest."""
+        if keys.device.type != "cpu":  # elsewhere to ask takes longer than to look
+            return False
+        with torch.no_grad():
+            return bool(keys.norm(dim=-1).max() * candidates.norm(dim=-1).max() < _MODERATE)
 
 
 @ATTENTIONS.register("dot")

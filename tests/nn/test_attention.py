@@ -11,7 +11,7 @@ from torch import Tensor
 from recbole_attnseq.nn.attention import ATTENTIONS
 from recbole_attnseq.nn.packing import Packing
 from tests.building import vectors
-from tests.contracts import AttentionContract
+from tests.contracts import CLOSE, AttentionContract
 
 
 class TestDot(AttentionContract):
@@ -38,6 +38,14 @@ class TestMultiHead(AttentionContract):
         states, candidates, packing = vectors(9), vectors(3, seed=1), Packing(torch.tensor([4, 5]), 3)
         with torch.no_grad():
             assert torch.equal(one.shared(states, candidates, packing), dot.shared(states, candidates, packing))
+
+    def test_ranking_by_parts_is_ranking_at_once(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        part, packing = self.attention(), Packing(torch.tensor([4, 5]), 3)
+        states, candidates = vectors(9), vectors(7, seed=1)
+        with torch.no_grad():
+            whole = part.final(states, candidates, packing)
+            monkeypatch.setattr("recbole_attnseq.nn.attention._CACHED_LOGITS", 25)
+            torch.testing.assert_close(part.final(states, candidates, packing), whole, **CLOSE)
 
 
 class TestAdditive(AttentionContract):
