@@ -235,12 +235,14 @@ class TestEvaluate:
         _, out, _ = attnseq("run", "--dataset=tiny", *FAST)
         saved = Path(out.splitlines()[-1].removeprefix("checkpoint: "))
         Path("my.yaml").write_bytes(saved.read_bytes()[:-100])
+        Path("dataset/chance.pth").write_bytes(b"\x80\x05\x96" + (1 << 62).to_bytes(8, "little"))  # asks for 4 EiB
         kept = saved.rename(Path("dataset/kept.pth"))
         for folder in ("log", "saved", "log_tensorboard"):
             shutil.rmtree(folder)
         cases = {
             ("my.yaml",): ["my.yaml", "truncated"],
             ("none.pth",): ["none.pth", "does not exist"],
+            ("dataset/chance.pth",): ["chance.pth", "cannot be read"],
             ("dataset/tiny/tiny.inter",): ["tiny.inter", "cannot be read"],
             (str(kept), "--model=SASRec"): ["kept.pth", "holds a AttnSeq, not a SASRec"],
         }

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-import pickle
-import zipfile
 from typing import Any
 
 import torch
@@ -24,20 +22,12 @@ def read_checkpoint(path: str | os.PathLike[str]) -> dict[str, Any]:
         raise UserError(f"checkpoint {path} does not exist; check the path.")
     try:
         state = torch.load(path, map_location="cpu", weights_only=False)
-    except (
-        RuntimeError,
-        EOFError,
-        OSError,
-        ValueError,
-        KeyError,
-        pickle.UnpicklingError,
-        zipfile.BadZipFile,
-    ) as error:
+    except (ImportError, AttributeError) as error:
+        raise UserError(f"checkpoint {path} needs code that is missing here ({error}); install it.") from error
+    except Exception as error:  # a damaged pickle is a program of chance: it may raise anything
         raise UserError(
             f"checkpoint {path} cannot be read: it is truncated, or none. Copy it again, or train anew."
         ) from error
-    except (ImportError, AttributeError) as error:
-        raise UserError(f"checkpoint {path} needs code that is missing here ({error}); install it.") from error
     if not isinstance(state, dict) or not {"config", "state_dict"} <= state.keys():
         raise UserError(f"checkpoint {path} was not written by RecBole's trainer; choose one of its files in saved/.")
     return state
