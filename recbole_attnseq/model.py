@@ -61,6 +61,7 @@ class AttnSeq(SequentialRecommender):  # type: ignore[misc]
                 "none: set item_encoder=features to learn from them."
             )
         compared = history_negatives(config, dataset)
+        self.resolved = {**follows, "history_negatives": compared, "sparse_updates": bool(sparse)}  # auto no more
 
         def build() -> Network:
             return Network(

@@ -1,4 +1,7 @@
-"""A fingerprint of a split: two runs whose hashes agree had the same targets to learn, select and test on."""
+"""A fingerprint of a split: two runs whose hashes agree had the same targets to learn, select and test on.
+
+It says which interactions each part holds, not in which order the training ones came.
+"""
 
 from __future__ import annotations
 

@@ -19,7 +19,7 @@ METRIC = "ndcg@10"
 DEFAULT = "the default"  # the name of its bar
 # What a configuration that says nothing of these keys means; of other keys that it lacks, it is too old to tell.
 # ``experiment`` is written into the records of changed code that did not stay.
-_UNSAID: Mapping[str, Any] = {"members": 1, "experiment": "none"}
+_UNSAID: Mapping[str, Any] = {"members": 1, "experiment": "none", "history_negatives": True}
 # What does not make two trials differ: repetitions, and how long they might have gone on.
 _NO_DIFFERENCE = {"seed", "epochs", "stopping_step", "dataset", "data_path", "topk", "metrics"}
 _NOTHING: tuple[Any, ...] = (None, [], {}, "")
@@ -137,15 +137,18 @@ def _settings(record: RunRecord, facts: Mapping[str, SplitFacts]) -> dict[str, A
     epochs = record.config.get("epochs")
     if epochs is not None and record.curve and record.curve[-1]["epoch"] + 1 >= epochs:
         settings["epochs"] = epochs  # it was ended before it stopped
+    then: Mapping[str, Any] = record.notes.get("resolved", {})
+    settings |= {key: then[key] for key in settings.keys() & then.keys() if settings[key] == "auto"}
     split = facts.get(record.split_hash)
-    if split is not None:
+    if split is not None:  # records of before that was kept: what auto means today
         # A user's first item is no target.
         counts = (split.train_count - split.user_count, split.user_count, split.item_count)
-        follows = dropouts(settings, counts[0], counts[2])
-        settings |= {key: value for key, value in follows.items() if settings.get(key) == "auto"}
-        if settings.get("history_negatives") == "auto":
-            excluded = record.protocol["exclude_history"]
-            settings["history_negatives"] = compares_history(excluded, history_share(*counts))
+        excluded = record.protocol["exclude_history"]
+        today = {
+            **dropouts(settings, counts[0], counts[2]),
+            "history_negatives": compares_history(excluded, history_share(*counts)),
+        }
+        settings |= {key: value for key, value in today.items() if settings.get(key) == "auto"}
     return settings
 
 

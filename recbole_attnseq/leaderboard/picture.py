@@ -28,9 +28,9 @@ STYLE = (
 def picture(report: Mapping[str, Any]) -> str:
     """SVG of the report's tables: AttnSeq's default, its row that validation prefers, and the best other models.
 
-    Tables where none of the others' sequential models has run are left out: there is nothing to compare with.
+    Tables where no sequential network of the others has run are left out: there is nothing to compare with.
     """
-    tables = [table for table in report["tables"] if any(found["sequential"] for found in table["rivals"])]
+    tables = [table for table in report["tables"] if any(found["networks"] for found in table["rivals"])]
     panels = [_panel(table) for table in tables]
     parts: list[str] = []
     top = TOP

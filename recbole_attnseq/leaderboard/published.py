@@ -1,7 +1,7 @@
 """Figures that others reported, shown beside ours where data and protocol are the same.
 
 The file names for each data set the data's size and the protocol; a table shows the figures only where both are its
-own, which it checks, so that a figure can never stand beside runs that it does not compare with.
+own, which it checks. A row whose authors depart from them says in what (``differs``), and is shown with it.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from recbole_attnseq.leaderboard.measures import split_name
 from recbole_attnseq.training.checks import read_files
 
 PUBLISHED = "published.yaml"
+_WORDS = ("model", "from", "differs")  # keys of a row that are no metrics
 
 
 def read_published(path: Path) -> dict[str, list[dict[str, Any]]]:
@@ -33,12 +34,13 @@ def read_published(path: Path) -> dict[str, list[dict[str, Any]]]:
         for row in about["rows"]:
             if not {"model", "from"} <= set(row):
                 raise UserError(f"{path}: '{dataset}': a row lacks its model or where it is from: {row}.")
-            metrics = {key.lower(): float(value) for key, value in row.items() if key not in ("model", "from")}
+            metrics = {key.lower(): float(value) for key, value in row.items() if key not in _WORDS}
             for metric in metrics:
                 try:
                     split_name(metric)
                 except UserError as error:
                     raise UserError(f"{path}: '{dataset}', {row['model']}: {error}") from None
-            entry = {"model": str(row["model"]), "from": str(row["from"]), "metrics": metrics}
+            differs = f"; differs: {row['differs']}" if "differs" in row else ""
+            entry = {"model": str(row["model"]), "from": f"{row['from']}{differs}", "metrics": metrics}
             result.setdefault(str(dataset), []).append({**entry, "data": about["data"], "protocol": about["protocol"]})
     return result

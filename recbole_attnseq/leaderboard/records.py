@@ -45,8 +45,9 @@ class RunRecord:
         row: the leaderboard row that the run belongs to; the model's name unless the run was told another.
         protocol: how targets were chosen and ranked; only runs of one protocol compare.
         beyond: which items were shown, see :mod:`~recbole_attnseq.leaderboard.items`; empty in older records.
-        notes: how the run differed in speed, not in mathematics (trimmed batches, compiled forward, threads), and
-            where it went on after an interruption.
+        notes: how the run was made: ways that change its speed alone (grouped batches, cheaper layers, compiled
+            forward), or its training too (bucketed batches, see :attr:`bucketed`); what ``auto`` came to
+            (``resolved``); where it went on after an interruption.
     """
 
     schema: int
@@ -189,7 +190,7 @@ def make_record(
     Args:
         session: trained and tested, ranked among all items.
         settings: what the user asked for.
-        notes: what changed the speed of the run, not its result.
+        notes: how the run was made.
         row: the leaderboard row; None takes the model's name.
     """
     users, ranks = by_user(session)
@@ -197,6 +198,7 @@ def make_record(
     # Before the lists of shown items are made, which training does not need.
     memory = max(session.earlier_peak, peak_resident_mib())
     model = str(session.config["model"])
+    resolved = getattr(session.trainer, "resolved", {})  # RecBole's models have no auto
     return RunRecord(
         schema=SCHEMA,
         model=model,
@@ -219,7 +221,11 @@ def make_record(
         processor_seconds=round(session.processor_seconds, 3),
         peak_memory=round(memory, 1),
         parameters=session.parameters,
-        notes={**notes, **({"resumed": session.resumed} if session.resumed else {})},
+        notes={
+            **notes,
+            **({"resolved": resolved} if resolved else {}),
+            **({"resumed": session.resumed} if session.resumed else {}),
+        },
         row=row or model,
         protocol=protocol(config, is_sequential(model)),
         beyond=beyond_accuracy(session),

@@ -6,8 +6,8 @@ hypothesis either model could have given either value, so the sign of each targe
 the very mean that the table shows, and needs no normal distribution, which metrics that are 0 for most targets are far
 from; Wilcoxon's test would ask about ranks of differences instead. *Correction:* Holm (1979), over one table.
 
-Seeds are averaged target by target first. The figures speak of the targets that might have been drawn, not of the
-seeds: how far seeds spread is what the standard deviation beside each mean says.
+Seeds are averaged target by target first. Interval and test speak of the targets that might have been drawn, not of
+the seeds; :func:`compare_with_seeds` takes both for drawn.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+from scipy import stats
 
 Floats = npt.NDArray[np.float64]
 
@@ -59,6 +60,35 @@ def compare(first: Floats, second: Floats, seed: int = 0) -> Comparison:
     difference = first - second
     low, high = bootstrap_interval(difference, seed=seed)
     return Comparison(float(difference.mean()), low, high, randomisation_test(difference, seed=seed), len(difference))
+
+
+def compare_with_seeds(first: Floats, second: Floats) -> Comparison | None:
+    """Compare two models where the targets are drawn and so are the seeds.
+
+    The variance of the difference is the sum of three: of the targets' mean paired difference, and of each model's
+    mean over its seeds. Interval and p are Student's, with Welch's and Satterthwaite's degrees of freedom: a few seeds
+    tell little of how far seeds spread.
+
+    Args:
+        first: (S, R) values of one model at S seeds.
+        second: (S', R) values of the other, with the targets in the same order.
+
+    Returns:
+        The comparison; None where a side has one seed alone, which tells nothing of its spread.
+    """
+    if min(len(first), len(second)) < 2:
+        return None
+    difference = first.mean(axis=0) - second.mean(axis=0)
+    samples = (difference, first.mean(axis=1), second.mean(axis=1))
+    parts = [(float(np.var(sample, ddof=1)) / len(sample), len(sample) - 1) for sample in samples]
+    variance = sum(part for part, _ in parts)
+    mean = float(difference.mean())
+    if variance == 0:
+        return Comparison(mean, mean, mean, float(mean == 0), len(difference))
+    freedom = variance**2 / sum(part**2 / count for part, count in parts)
+    reach = float(stats.t.ppf(1 - LEVEL / 2, freedom)) * variance**0.5
+    p = float(2 * stats.t.sf(abs(mean) / variance**0.5, freedom))
+    return Comparison(mean, mean - reach, mean + reach, p, len(difference))
 
 
 def bootstrap_interval(

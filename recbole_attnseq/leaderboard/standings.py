@@ -49,8 +49,12 @@ class TableRow:
     def values(self, metric: str, users: Sequence[str] | None = None) -> Floats:
         """(R,) the metric of every target, averaged over seeds; in the order of ``users``."""
         order = self.runs[0][1].users if users is None else users
-        mean: Floats = np.mean([per_target(metric, aligned(record, order)) for _, record in self.runs], axis=0)
+        mean: Floats = self.each_seed(metric, order).mean(axis=0)
         return mean
+
+    def each_seed(self, metric: str, users: Sequence[str]) -> Floats:
+        """(S, R) the metric of every target at every seed, in the order of ``users``."""
+        return np.stack([per_target(metric, aligned(record, users)) for _, record in self.runs])
 
     def score(self, metric: str) -> tuple[float, float | None]:
         """Mean and standard deviation over seeds of a metric that follows from ranks."""
@@ -255,14 +259,18 @@ def run_as_dict(path: Path, record: RunRecord, root: Path) -> dict[str, Any]:
 
 
 def command_of(record: RunRecord) -> str:
-    """The command that makes the record again, from its settings."""
+    """The command that makes the record again, from its settings, with the data where ``attnseq prepare`` puts them."""
     words = ["attnseq", "run", f"--model={record.model}", f"--dataset={record.dataset}", f"--seed={record.seed}"]
+    if record.dataset != "ml-100k":  # which RecBole brings
+        words.append("--data_path=datasets")
     settings = {key: value for key, value in record.settings.items() if key not in ("model", "dataset")}
     words += flags_of(settings)
     for how in ("fast_batches", "fast_layers", "compiled"):
         value = record.notes.get(how)
         if value:
             words.append(f"--{how}" if value is True else f"--{how}={value}")
+    if record.row != record.model:
+        words.append(f"--row={record.row}")
     return shlex.join([*words, "--record=results/runs"])
 
 

@@ -32,6 +32,10 @@ def test_a_record_survives_its_file_and_explains_its_metrics(tiny: str, quiet: d
     assert record.test["ndcg@10"] == pytest.approx(ndcg, abs=1e-4)
     assert [point["epoch"] for point in record.curve] == [0, 1]
     assert record.valid["ndcg@10"] == max(point["valid"] for point in record.curve)
+    assert record.notes["resolved"]["embedding_dropout_prob"] in (0.2, 0.3, 0.4, 0.5)
+    assert record.notes["resolved"]["history_negatives"] is True
+    assert record.notes["resolved"]["precision"] in ("float32", "bfloat16")
+    assert record.config["embedding_dropout_prob"] == "auto", "what was asked for is what identifies it"
     assert record.parameters > 0
     assert record.peak_memory > 50
     assert record.seconds > 0

@@ -24,12 +24,13 @@ from recbole_attnseq.leaderboard.published import PUBLISHED
 from recbole_attnseq.leaderboard.records import RunRecord, read_record
 from recbole_attnseq.leaderboard.report import assemble, write_report
 from recbole_attnseq.leaderboard.significance import compare, holm
-from recbole_attnseq.leaderboard.standings import BUCKETED, aligned
+from recbole_attnseq.leaderboard.standings import BUCKETED, aligned, command_of
 from recbole_attnseq.training.processes import write_whole
 from tests.leaderboard.fakes import SPLIT, fake_facts, fake_record, fill, ranks, write_board
 
 ROOT = Path(__file__).resolve().parents[2]
-MODELS = {"AttnSeq": {"seeds": [1, 2]}, "Pop": None, "BPR": None, "FPMC": None}
+NETWORK = {"settings": {"train_neg_sample_args": None}}  # what RecBole's cross-entropy wants
+MODELS = {"AttnSeq": {"seeds": [1, 2]}, "Pop": None, "BPR": None, "STAMP": NETWORK}
 QUALITY = {"AttnSeq": 0.2, "Pop": 0.02, "BPR": 0.16}
 RESULTS = Path("results")
 
@@ -51,9 +52,9 @@ def test_the_committed_report_is_current(monkeypatch: pytest.MonkeyPatch) -> Non
 
 def test_figures_follow_from_the_records(boards: Path) -> None:
     (table,) = assemble(boards, RESULTS)["tables"]
-    assert [row["name"] for row in table["rows"]] == ["AttnSeq", "BPR", "Pop", "FPMC"]
+    assert [row["name"] for row in table["rows"]] == ["AttnSeq", "BPR", "Pop", "STAMP"]
     cells = {(cell.row.name, cell.seed): cell for cell in cells_of(read_board(boards / "tiny.yaml"), Path("none"))}
-    records = {key: read_record(c.record_path(RESULTS / "runs")) for key, c in cells.items() if key[0] != "FPMC"}
+    records = {key: read_record(c.record_path(RESULTS / "runs")) for key, c in cells.items() if key[0] != "STAMP"}
     ours = [per_target("ndcg@10", records["AttnSeq", seed].ranks) for seed in (1, 2)]
     first = table["rows"][0]
     assert first["metrics"]["ndcg@10"] == pytest.approx(
@@ -89,7 +90,7 @@ def drawn(report: dict[str, Any]) -> list[tuple[list[str], list[ElementTree.Elem
 
 
 def test_bars_of_the_picture_are_as_long_as_the_scores(workdir: Path) -> None:
-    fill(write_board(workdir / "boards", MODELS), workdir / "results", {**QUALITY, "FPMC": 0.18})
+    fill(write_board(workdir / "boards", MODELS), workdir / "results", {**QUALITY, "STAMP": 0.18})
     report = assemble(workdir / "boards", RESULTS)
     (table,) = report["tables"]
     ((texts, bars, whiskers),) = drawn(report)
@@ -125,8 +126,8 @@ def test_the_picture_compares_with_sequential_models_alone(boards: Path) -> None
 )
 def test_the_picture_holds_any_row(name: str, shown: str, workdir: Path) -> None:
     """Names of any length, scores of zero, and seeds that spread further than their mean."""
-    models = {name: {"model": "AttnSeq", "seeds": [1, 2]}, "FPMC": None}
-    fill(write_board(workdir / "boards", models), workdir / "results", {name: 0.2, "FPMC": 0.1})
+    models = {name: {"model": "AttnSeq", "seeds": [1, 2]}, "STAMP": NETWORK}
+    fill(write_board(workdir / "boards", models), workdir / "results", {name: 0.2, "STAMP": 0.1})
     report = assemble(workdir / "boards", RESULTS)
     ours = next(row for row in report["tables"][0]["rows"] if row["name"] == name)
     ours["metrics"]["ndcg@10"] = [0.01, 0.02]
@@ -159,11 +160,11 @@ def test_groups_of_the_facts() -> None:
 
 def test_empty_cells_say_so(boards: Path) -> None:
     cells = cells_of(read_board(boards / "tiny.yaml"), Path("none"))
-    (empty,) = [cell for cell in cells if cell.row.name == "FPMC"]
+    (empty,) = [cell for cell in cells if cell.row.name == "STAMP"]
     text = markdown(assemble(boards, RESULTS))
-    assert "not run yet: FPMC (2020)" in text
+    assert "not run yet: STAMP (2020)" in text
     write_failure(empty.failure_path(RESULTS / "runs"), {"reason": "killed by SIGKILL", "time_limit": 5})
-    assert "killed by SIGKILL: FPMC (2020)" in markdown(assemble(boards, RESULTS))
+    assert "killed by SIGKILL: STAMP (2020)" in markdown(assemble(boards, RESULTS))
     (gone,) = [cell for cell in cells if cell.row.name == "AttnSeq" and cell.seed == 2]
     gone.record_path(RESULTS / "runs").unlink()
     report = assemble(boards, RESULTS)
@@ -180,22 +181,22 @@ def test_bad_records_are_counted_and_named_and_change_nothing(boards: Path) -> N
 
 
 def test_a_record_of_another_split_is_never_averaged_in(boards: Path) -> None:
-    (cell,) = [c for c in cells_of(read_board(boards / "tiny.yaml"), Path("none")) if c.row.name == "FPMC"]
+    (cell,) = [c for c in cells_of(read_board(boards / "tiny.yaml"), Path("none")) if c.row.name == "STAMP"]
     fake_record(cell, ranks(5, 0.5), split="0" * 16).save(RESULTS / "runs")
     (table,) = assemble(boards, RESULTS)["tables"]
-    (row,) = [row for row in table["rows"] if row["name"] == "FPMC"]
+    (row,) = [row for row in table["rows"] if row["name"] == "STAMP"]
     assert row["runs"] == []
     assert "left out" in table["notes"][0]
 
 
 def test_a_record_of_another_protocol_is_never_averaged_in(boards: Path) -> None:
     """Ranked among seen items, too: on the same split, and yet another question."""
-    (cell,) = [c for c in cells_of(read_board(boards / "tiny.yaml"), Path("none")) if c.row.name == "FPMC"]
+    (cell,) = [c for c in cells_of(read_board(boards / "tiny.yaml"), Path("none")) if c.row.name == "STAMP"]
     record = fake_record(cell, ranks(5, 0.5))
     other = not record.protocol["exclude_history"]
     dataclasses.replace(record, protocol={**record.protocol, "exclude_history": other}).save(RESULTS / "runs")
     (table,) = assemble(boards, RESULTS)["tables"]
-    (row,) = [row for row in table["rows"] if row["name"] == "FPMC"]
+    (row,) = [row for row in table["rows"] if row["name"] == "STAMP"]
     assert row["runs"] == []
     assert row["empty"] == [[2020, "its record is of another split or protocol"]]
     assert f"exclude_history {other}, the table's {not other}" in table["notes"][0]
@@ -235,6 +236,10 @@ def test_published_figures_only_where_data_and_protocol_are_the_same(boards: Pat
 
     assert shown(200, True) == ["Theirs"]
     assert "Reported by others" in markdown(assemble(boards, RESULTS))
+    assert "| a paper |" in markdown(assemble(boards, RESULTS))
+    rows = rows.replace("from: a paper", "from: a paper, differs: other items")
+    assert shown(200, True) == ["Theirs"]
+    assert "| a paper; differs: other items |" in markdown(assemble(boards, RESULTS))
     assert shown(201, True) == []
     assert shown(200, False) == []
 
@@ -242,6 +247,16 @@ def test_published_figures_only_where_data_and_protocol_are_the_same(boards: Pat
 def test_writing_twice_changes_nothing(boards: Path) -> None:
     first = [(path, path.stat().st_mtime_ns) for path in write_report(boards, RESULTS)]
     assert [(path, path.stat().st_mtime_ns) for path in write_report(boards, RESULTS)] == first
+
+
+def test_commands_name_the_data_and_the_row(boards: Path) -> None:
+    record = fake_record(cells_of(read_board(boards / "tiny.yaml"), Path("none"))[0], [1, 2, 3])
+    assert command_of(record).startswith(f"attnseq run --model={record.model} --dataset=tiny --seed=")
+    assert " --data_path=datasets " in command_of(record)
+    assert "--row" not in command_of(record)
+    tuned = dataclasses.replace(record, row="AttnSeq (tuned)", dataset="ml-100k")
+    assert " '--row=AttnSeq (tuned)' --record=" in command_of(tuned)
+    assert "data_path" not in command_of(tuned), "RecBole brings it"
 
 
 def test_ranks_follow_the_users(boards: Path) -> None:
@@ -280,11 +295,18 @@ def test_one_change_stands_beside_the_default(workdir: Path) -> None:
             trial("wide", record, 0.05, width=128)
         trial("three_changes", record, 0.5, width=1, history_negatives=True, embedding_dropout_prob=0.1)
         trial("other_code", record, 0.5, experiment="a filter")
+        old = {key: value for key, value in config.items() if key != "history_negatives"}
+        before = dataclasses.replace(record, config=old, ranks=[*record.ranks[1:], record.ranks[0]])
+        trial("before_the_key", before, -0.05)
+        other_rule = dataclasses.replace(record, notes={"resolved": {"embedding_dropout_prob": 0.3}})
+        trial("other_rule", other_rule, -0.06, embedding_dropout_prob="auto")
     report = assemble(workdir / "boards", RESULTS)
     (group,) = report["ablation"]
     bars = {bar["name"]: bar for bar in group["bars"]}
-    assert [name for name in bars if bars[name]["near"]] == ["wide", "the default"]
-    assert sorted(bars) == ["other_code", "the default", "three_changes", "wide"]
+    assert [name for name in bars if bars[name]["near"]] == ["wide", "the default", "before_the_key", "other_rule"]
+    assert sorted(bars) == ["before_the_key", "other_code", "other_rule", "the default", "three_changes", "wide"]
+    assert bars["before_the_key"]["differs"] == "history_negatives=True"  # auto leaves histories out of such dense data
+    assert bars["other_rule"]["differs"] == "embedding_dropout_prob=0.3"  # what auto came to then, not today
     wide = bars["wide"]
     assert (wide["valid"], wide["low"], wide["high"]) == (0.3, 0.25, 0.35)
     assert wide["against"] == 0.05  # of the seeds that both have; the default's mean over three is 0.2

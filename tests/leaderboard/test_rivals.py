@@ -16,7 +16,7 @@ from recbole_attnseq.leaderboard.markdown_page import markdown
 from recbole_attnseq.leaderboard.measures import per_target
 from recbole_attnseq.leaderboard.records import read_record
 from recbole_attnseq.leaderboard.report import assemble
-from recbole_attnseq.leaderboard.rivals import FEW, FOREIGN, MARKS, summary
+from recbole_attnseq.leaderboard.rivals import FOREIGN, MARKS, summary
 from recbole_attnseq.leaderboard.significance import compare
 from recbole_attnseq.leaderboard.standings import BUCKETED, processors
 from recbole_attnseq.leaderboard.tables import insert
@@ -126,18 +126,23 @@ def test_nobody_is_compared_with_nothing(workdir: Path, quality: dict[str, float
 def test_p_values_are_corrected_and_what_is_not_significant_is_marked(workdir: Path) -> None:
     sides = {"ours": {"name": "AttnSeq", "score": 0.2, "seeds": 3, "processor": 1200.4}}
     sides["rival"] = {"name": "FPMC", "score": 0.1, "seeds": 3, "processor": 7.0, "bucketed": False}
-    found = {**sides, "difference": 0.1, "low": 0.05, "high": 0.15, "run": 1, "listed": 9, "sequential": True}
-    found["processors"] = "one"
+    found = {**sides, "difference": 0.1, "low": 0.05, "high": 0.15, "run": 1, "listed": 9, "networks": True}
+    found |= {"processors": "one", "with_seeds": [0.01, 0.19, 0.03]}
     report: dict[str, Any] = {
         "tables": [{"board": name, "rivals": [{**found, "p": p}]} for name, p in (("first", 0.02), ("second", 0.04))]
     }
     first, second = summary(report).splitlines()[2:]
     assert first == (
-        "| first | 0.2000 (3) | FPMC 0.1000 (3) | 1 of 9 | +0.1000 [+0.0500, +0.1500] | 0.0400 | 1,200 against 7 |"
+        "| first | 0.2000 (3) | FPMC 0.1000 (3) | 1 of 9 | +0.1000 [+0.0500, +0.1500] | 0.0400 | "
+        "[+0.0100, +0.1900] | 0.0600 ≈ | 1,200 against 7 |"
     )
     report["tables"][0]["rivals"][0]["p"] = 0.03
-    assert "[+0.0500, +0.1500] ≈ | 0.0600 |" in summary(report).splitlines()[2]
+    assert "[+0.0500, +0.1500] | 0.0600 ≈ |" in summary(report).splitlines()[2]
     assert "0.0400" in second
+    report["tables"][1]["rivals"][0]["with_seeds"] = None
+    first, second = summary(report).splitlines()[2:]
+    assert "[+0.0100, +0.1900] | 0.0300 |" in first, "corrected for the rows that have such a test"
+    assert "| one seed |  |" in second
 
 
 @pytest.mark.parametrize(
@@ -157,16 +162,19 @@ def test_batches_of_like_lengths_are_marked(workdir: Path, model: str, how: Any,
     assert f"| AttnSeq {BUCKETED} |" not in markdown(report)
 
 
-@pytest.mark.parametrize(("model", "kind"), [("BPR", " of 1 | no sequential model has run |"), ("FPMC", " of 1 | +0.")])
+@pytest.mark.parametrize("model", ["BPR", "FPMC", "STAMP"])
 @pytest.mark.parametrize("seeds", [1, 3])
-def test_a_weak_comparison_says_so(workdir: Path, model: str, kind: str, seeds: int) -> None:
-    """A side of few seeds is marked, and a table whose sequential rivals have not run compares nothing."""
+def test_a_weak_comparison_says_so(workdir: Path, model: str, seeds: int) -> None:
+    """One seed tells nothing of seeds, and a table where no sequential network of others has run compares nothing."""
     three = [2020, 2021, 2022]
-    board = write_board(workdir / "boards", {"AttnSeq": {"seeds": three}, model: {"seeds": three[:seeds]}})
+    other = {"seeds": three[:seeds], "settings": {"train_neg_sample_args": None} if model == "STAMP" else {}}
+    board = write_board(workdir / "boards", {"AttnSeq": {"seeds": three}, model: other})
     fill(board, workdir / "results", {"AttnSeq": 0.3, model: 0.1})
     line = summary(assemble(workdir / "boards", RESULTS)).splitlines()[-1]
-    assert kind in line
-    assert (FEW in line) == (seeds < 3 and model == "FPMC")
+    assert (" of 1 | +0." in line) == (model == "STAMP")
+    assert ("no sequential network has run" in line) == (model != "STAMP")
+    assert ("| one seed |" in line) == (model == "STAMP" and seeds == 1)
+    assert line.count("|") == 10
 
 
 def test_the_command_writes_it_into_a_page(workdir: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -10,6 +10,7 @@ from recbole_attnseq.leaderboard.measures import per_target
 from recbole_attnseq.leaderboard.significance import (
     bootstrap_interval,
     compare,
+    compare_with_seeds,
     holm,
     mean_and_deviation,
     randomisation_test,
@@ -47,6 +48,38 @@ def test_randomisation_test_agrees_with_scipy_and_with_t_on_many_users(shift: in
     ).pvalue  # fmt: skip
     assert ours == pytest.approx(scipys, abs=0.03)
     assert ours == pytest.approx(stats.ttest_rel(first, second).pvalue, abs=0.03)
+
+
+def test_with_equal_seeds_only_the_users_vary() -> None:
+    first, second = _ndcg(1, 900), _ndcg(2, 900, 3)
+    ours = compare_with_seeds(np.stack([first] * 3), np.stack([second] * 2))
+    theirs = stats.ttest_rel(first, second)
+    assert ours is not None
+    assert ours.p == pytest.approx(theirs.pvalue)
+    assert (ours.low, ours.high) == pytest.approx(tuple(theirs.confidence_interval()))
+
+
+def test_with_users_that_differ_equally_only_the_seeds_vary() -> None:
+    users = _ndcg(3, 50)
+    first, second = np.array([0.11, 0.14, 0.1]), np.array([0.05, 0.09, 0.06, 0.1])
+    ours = compare_with_seeds(users + first[:, None], users + second[:, None])
+    theirs = stats.ttest_ind(first, second, equal_var=False)
+    assert ours is not None
+    assert ours.p == pytest.approx(theirs.pvalue)
+    assert (ours.low, ours.high) == pytest.approx(tuple(theirs.confidence_interval()))
+
+
+def test_seeds_widen_an_interval_and_one_seed_tells_nothing_of_them() -> None:
+    first = np.stack([_ndcg(seed, 900) for seed in (1, 2, 3)])
+    second = np.stack([_ndcg(seed, 900, 3) for seed in (4, 5, 6)])
+    wide, narrow = compare_with_seeds(first, second), compare(first.mean(axis=0), second.mean(axis=0))
+    assert wide is not None
+    assert wide.difference == pytest.approx(narrow.difference)
+    assert wide.low < narrow.low < narrow.high < wide.high
+    assert compare_with_seeds(first[:1], second) is None
+    same = compare_with_seeds(first[[0, 0]], first[[0, 0]])
+    assert same is not None
+    assert (same.low, same.high, same.p) == (0, 0, 1)
 
 
 def test_bootstrap_interval_agrees_with_scipy() -> None:
