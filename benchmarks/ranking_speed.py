@@ -11,8 +11,8 @@ from benchmarks.common import CORPORA, build, in_turn, ratios, scratch, seconds,
 from recbole_attnseq.nn.network import Network
 from recbole_attnseq.nn.packing import Packing
 from recbole_attnseq.registration import network_settings
-from recbole_attnseq.training.evaluation import rank_targets, rows_per_block
 from recbole_attnseq.training.precision import choose, matmul_precision
+from recbole_attnseq.training.ranking import rank_targets, rows_per_block
 
 CATALOGUES = (10_000, 100_000, 1_000_000)
 USERS, LENGTH = 1024, 50

@@ -89,7 +89,7 @@ def _exclude_history_everywhere() -> None:
 
     @functools.wraps(original)
     def __init__(self: Any, config: Any, *args: Any, **kwargs: Any) -> None:
-        from recbole_attnseq.training.evaluation import exclude_history
+        from recbole_attnseq.training.recbole_ranking import exclude_history
 
         original(self, config, *args, **kwargs)
         if config["exclude_history"]:

@@ -85,7 +85,7 @@ def run(args: argparse.Namespace) -> None:
 def record(args: argparse.Namespace, files: list[str], settings: dict[str, Any]) -> None:
     """The same run in this process, with its record."""
     from recbole_attnseq.leaderboard.facts import facts_of
-    from recbole_attnseq.leaderboard.records import hash_of, identity, make_record
+    from recbole_attnseq.leaderboard.records import config_identity, hash_of, make_record
     from recbole_attnseq.training import snapshots
     from recbole_attnseq.training.checks import read_files
     from recbole_attnseq.training.session import configure, train
@@ -112,7 +112,7 @@ def record(args: argparse.Namespace, files: list[str], settings: dict[str, Any])
             raise UserError(f"--snapshot {args.snapshot}: is no file; choose another.")
         how_and_where = {**how, **snapshots.arithmetic(config["device"])}
         snapshot = Snapshot(
-            args.snapshot, snapshots.identity(hash_of(identity(config)), config["seed"], **how_and_where)
+            args.snapshot, snapshots.run_identity(hash_of(config_identity(config)), config["seed"], **how_and_where)
         )
     session = train(config, **how, ranked=True, each_epoch=print_epoch, snapshot=snapshot)
     print_scores("valid", session.valid_result)

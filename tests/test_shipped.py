@@ -14,7 +14,7 @@ from recbole.config import Config
 
 from recbole_attnseq import shipped
 from recbole_attnseq.errors import UserError
-from recbole_attnseq.leaderboard.records import hash_of, identity
+from recbole_attnseq.leaderboard.records import config_identity, hash_of
 from recbole_attnseq.training.session import configure, train
 from tests.atomic_files import write_interactions
 
@@ -48,7 +48,7 @@ def test_they_are_those_of_the_file_given_by_hand(prepared: Path) -> None:
     prepared.unlink()
     by_hand = _config(files=(str(ROOT / "configs/dataset/ml-1m.yaml"),))
     assert dict(by_itself.final_config_dict) == dict(by_hand.final_config_dict)
-    assert hash_of(identity(_config(dataset_config=True))) == hash_of(identity(by_hand))
+    assert hash_of(config_identity(_config(dataset_config=True))) == hash_of(config_identity(by_hand))
 
 
 def test_files_and_settings_of_the_user_win(prepared: Path) -> None:

@@ -12,8 +12,8 @@ from recbole_attnseq.errors import UserError
 from recbole_attnseq.leaderboard.board import Board, Row
 from recbole_attnseq.leaderboard.records import (
     RunRecord,
+    config_identity,
     hash_of,
-    identity,
     is_sequential,
     protocol,
     read_record,
@@ -39,7 +39,7 @@ class Cell:
         row: the row that it belongs to.
         seed: RecBole's seed.
         files: the row's configuration files, and the winner of its search where it is tuned.
-        config: what identifies the computation; see :func:`~recbole_attnseq.leaderboard.records.identity`.
+        config: what identifies the computation; see :func:`~recbole_attnseq.leaderboard.records.config_identity`.
         config_hash: its hash.
         waits: the row's settings are still to be searched, so that ``config`` is not final.
     """
@@ -139,7 +139,7 @@ def cells_of(board: Board, studies: Path) -> list[Cell]:
         try:
             # As flags, since that is how the run will be given them.
             settings = {key: text_of(value) for key, value in row.settings.items()}
-            config = identity(make_config(row.model, row.dataset, files, settings))
+            config = config_identity(make_config(row.model, row.dataset, files, settings))
         except UserError as error:
             raise UserError(f"{board.path}: model '{row.name}' on '{row.dataset}': {error}") from None
         split = _split_of(config)

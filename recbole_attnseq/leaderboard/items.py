@@ -10,35 +10,14 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-import torch
-from recbole.data.dataloader import FullSortEvalDataLoader
 from recbole.evaluator import metrics
 from recbole.evaluator.collector import DataStruct
 from torch import Tensor
 
 from recbole_attnseq.data.split_hash import pairs_of_loaders
 from recbole_attnseq.leaderboard.measures import BEYOND, CUTOFFS
+from recbole_attnseq.training.recbole_ranking import rank_loader
 from recbole_attnseq.training.session import Session
-
-
-@torch.no_grad()
-def top_items(session: Session, k: int) -> Tensor | None:
-    """(R, k) the items that the trained model would show for each row of the test loader, best first.
-
-    Returns:
-        None where the candidates were sampled.
-    """
-    trainer, loader = session.trainer, session.test
-    if not isinstance(loader, FullSortEvalDataLoader):
-        return None
-    k = min(k, loader._dataset.item_num - 1)
-    if hasattr(trainer, "rank"):
-        shown: Tensor | None = trainer.rank(loader._dataset, top=k).top
-        return shown
-    if hasattr(trainer, "restart_rows"):
-        trainer.restart_rows(loader)
-    trainer.model.eval()
-    return torch.cat([trainer._full_sort_batch_eval(batch)[1].topk(k, dim=1).indices.cpu() for batch in loader])
 
 
 def item_metrics(
@@ -65,10 +44,10 @@ def item_metrics(
 
 
 def beyond_accuracy(session: Session) -> dict[str, float]:
-    """:func:`item_metrics` of a finished session; empty where the candidates were sampled."""
-    top = top_items(session, max(CUTOFFS))
-    if top is None:
-        return {}
+    """:func:`item_metrics` of a finished session; empty where its targets were not ranked among all items."""
     count = int(session.train._dataset.item_num)
+    ranking = rank_loader(session.trainer, session.test, top=min(max(CUTOFFS), count - 1))
+    if ranking is None or ranking.top is None:
+        return {}
     _, items = pairs_of_loaders(session.train, session.valid, session.test)["train"]
-    return item_metrics(top, count, np.bincount(items, minlength=count).tolist())
+    return item_metrics(ranking.top, count, np.bincount(items, minlength=count).tolist())

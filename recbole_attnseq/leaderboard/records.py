@@ -149,7 +149,7 @@ def protocol(config: Mapping[str, Any], sequential: bool) -> dict[str, Any]:
     """How targets are chosen and ranked: split, order, grouping, candidates, and whether seen items are left out.
 
     RecBole's general models always leave out what a user has taken before; its sequential models never do,
-    unless :func:`~recbole_attnseq.training.evaluation.exclude_history` makes them.
+    unless :func:`~recbole_attnseq.training.recbole_ranking.exclude_history` makes them.
     """
     args = dict(config.get("eval_args") or {})
     mode = args.get("mode")
@@ -162,7 +162,7 @@ def protocol(config: Mapping[str, Any], sequential: bool) -> dict[str, Any]:
     }
 
 
-def identity(config: Any) -> dict[str, Any]:
+def config_identity(config: Any) -> dict[str, Any]:
     """The part of a RecBole configuration that decides what is computed, as JSON values."""
     # dataset_config says where settings of the data set come from; they themselves are here.
     left_out = _NOT_IDENTITY | {"dataset_config"}
@@ -194,7 +194,7 @@ def make_record(
         row: the leaderboard row; None takes the model's name.
     """
     users, ranks = by_user(session)
-    config = identity(session.config)
+    config = config_identity(session.config)
     # Before the lists of shown items are made, which training does not need.
     memory = max(session.earlier_peak, peak_resident_mib())
     model = str(session.config["model"])

@@ -24,7 +24,7 @@ from recbole_attnseq.leaderboard.board import Row
 from recbole_attnseq.leaderboard.cells import Cell, best_yaml, flags_of, study_name, write_failure
 from recbole_attnseq.training.processes import interrupt_on_sigterm
 from recbole_attnseq.training.provenance import commit
-from recbole_attnseq.training.snapshots import identity, read_snapshot
+from recbole_attnseq.training.snapshots import read_snapshot, run_identity
 
 # Freed memory is kept and given out again, in huge pages: allocation is much of a baseline's time on a CPU.
 ALLOCATOR = "glibc.malloc.mmap_threshold=8589934592:glibc.malloc.trim_threshold=17179869184:glibc.malloc.hugetlb=1"
@@ -114,7 +114,7 @@ def _spent(cell: Cell, places: Places) -> float:
     """Seconds that the run took before it was interrupted: they count under its time limit."""
     file = snapshot_path(cell, places)
     found = read_snapshot(file) if cell.row.time_limit is not None and file.is_file() else None
-    if found is None or not identity(cell.config_hash, cell.seed).items() <= found["identity"].items():
+    if found is None or not run_identity(cell.config_hash, cell.seed).items() <= found["identity"].items():
         return 0.0
     return float(found["seconds"])
 

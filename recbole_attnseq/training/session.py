@@ -16,7 +16,8 @@ from recbole_attnseq.registration import MODEL
 from recbole_attnseq.training.baseline_batches import bucketed, group
 from recbole_attnseq.training.baseline_layers import lighten
 from recbole_attnseq.training.checks import check_dataset, check_model, plain_errors, read_files
-from recbole_attnseq.training.evaluation import Ranking, rank_loader
+from recbole_attnseq.training.ranking import Ranking
+from recbole_attnseq.training.recbole_ranking import rank_loader
 from recbole_attnseq.training.snapshots import Snapshot
 
 

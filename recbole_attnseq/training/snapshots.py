@@ -138,7 +138,7 @@ def read_snapshot(file: str | os.PathLike[str]) -> dict[str, Any] | None:
     return found if fits else None
 
 
-def identity(config_hash: str, seed: int, **how: Any) -> dict[str, Any]:
+def run_identity(config_hash: str, seed: int, **how: Any) -> dict[str, Any]:
     """What two runs must share for one to go on where the other was: what they compute, with which code, on what."""
     return {"config_hash": config_hash, "seed": seed, "code": _code(), **how, **versions()}
 

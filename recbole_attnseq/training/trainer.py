@@ -23,7 +23,9 @@ from recbole_attnseq.nn.packing import Packing
 from recbole_attnseq.training.averaging import WeightAverage
 from recbole_attnseq.training.batching import cut
 from recbole_attnseq.training.checkpoints import read_checkpoint
-from recbole_attnseq.training.evaluation import (
+from recbole_attnseq.training.optimizer import DenseAndSparse, fused
+from recbole_attnseq.training.precision import choose, matmul_precision
+from recbole_attnseq.training.ranking import (
     Ranking,
     answers,
     cut_by_tokens,
@@ -32,8 +34,6 @@ from recbole_attnseq.training.evaluation import (
     rows_per_block,
     seen_items,
 )
-from recbole_attnseq.training.optimizer import DenseAndSparse, fused
-from recbole_attnseq.training.precision import choose, matmul_precision
 
 
 class AttnSeqTrainer(Trainer):  # type: ignore[misc]

@@ -12,7 +12,7 @@ import torch
 
 from recbole_attnseq.errors import UserError
 from recbole_attnseq.nn.ensemble import Ensemble
-from recbole_attnseq.training.evaluation import (
+from recbole_attnseq.training.ranking import (
     CACHED_SCORES,
     SMALLEST_BLOCK,
     Ranking,
