@@ -22,10 +22,10 @@ but amazon-toys. Metrics follow from the rank of every test target; of equal sco
 `±` is the standard deviation over seeds. `against` is the difference to the best other row, seeds averaged user by
 user, with its 95% bootstrap interval; p is of a paired randomisation test over users (0.0001 at the least), corrected
 by Holm's method for all rows of the table. {MARK} marks a difference that is not significant (p at least 0.05).
-{BUCKETED}: trained in batches of like lengths (`--fast_batches` alone); that cost NARM on nemig-en and GRU4Rec on
-deskdrop a fifth of their NDCG@10, FPMC on ml-100k an eighth, SASRec nothing certain (docs/DEVELOPING.md), so these cells
-stand too low, if anything, and are to be run again as RecBole trains. Seconds are of the processor, summed over cores;
-those of different kinds of processors do not compare.
+{BUCKETED}: trained in batches of like lengths (`--fast_batches` alone). That cost NARM on nemig-en and GRU4Rec on
+deskdrop a fifth of their NDCG@10, FPMC on ml-100k an eighth, SASRec nothing certain (docs/DEVELOPING.md); so these
+cells stand too low, if anything, and are to be run again as RecBole trains. Seconds are of the processor, summed over
+cores; those of different kinds of processors do not compare.
 """
 
 _RIVALS = f"""## AttnSeq against the best of the others
