@@ -235,7 +235,7 @@ class TestEvaluate:
         _, out, _ = attnseq("run", "--dataset=tiny", *FAST)
         saved = Path(out.splitlines()[-1].removeprefix("checkpoint: "))
         Path("my.yaml").write_bytes(saved.read_bytes()[:-100])
-        Path("dataset/chance.pth").write_bytes(b"\x80\x05\x96" + (1 << 62).to_bytes(8, "little"))  # asks for 4 EiB
+        Path("dataset/chance.pth").write_bytes(b"\x80\x04\x8e" + (1 << 62).to_bytes(8, "little"))  # asks for 4 EiB
         kept = saved.rename(Path("dataset/kept.pth"))
         for folder in ("log", "saved", "log_tensorboard"):
             shutil.rmtree(folder)
