@@ -14,6 +14,7 @@ from importlib.resources import files
 from typing import Any
 
 from recbole_attnseq.errors import UserError
+from recbole_attnseq.recbole_settings import check_common, check_whole
 from recbole_attnseq.shipped import dataset_settings
 
 MODEL = "AttnSeq"
@@ -107,7 +108,7 @@ def _insert_defaults() -> None:
 
     def _load_internal_config_dict(self: Any, model: str, model_class: type, dataset: str) -> None:
         original(self, model, model_class, dataset)
-        check_common({**self.internal_config_dict, **self.external_config_dict})
+        check_common(self.external_config_dict, self.internal_config_dict)
         if model == MODEL:
             known = {
                 *self.internal_config_dict,
@@ -132,31 +133,6 @@ def defaults(loader: Any) -> dict[str, Any]:
     text = files("recbole_attnseq").joinpath("defaults.yaml").read_text(encoding="utf-8")
     values: dict[str, Any] = yaml.load(text, Loader=loader)
     return values
-
-
-def check_common(values: dict[str, Any]) -> None:
-    """Refuse settings of RecBole's, for any model, that would end in a traceback after the data have been read.
-
-    Raises:
-        UserError: names the key and what it may be.
-    """
-    for key, most in (("seed", 2**32 - 1), ("eval_step", None), ("worker", None)):
-        if values.get(key) is not None:
-            _check_whole(key, values[key], 0, most)
-    decay = values.get("weight_decay")
-    if decay is not None and (isinstance(decay, bool) or not isinstance(decay, (int, float)) or decay < 0):
-        raise UserError(f"weight_decay is {decay!r}; give a number from 0 on.")
-    clip = values.get("clip_grad_norm")
-    if clip and not isinstance(clip, dict):
-        raise UserError(f"clip_grad_norm is {clip!r}; write it as {{'max_norm': 5, 'norm_type': 2}}.")
-
-
-def _check_whole(key: str, value: object, least: int, most: int | None = None) -> None:
-    whole = isinstance(value, int) and not isinstance(value, bool) and value >= least
-    if not whole or (most is not None and value > most):  # type: ignore[operator]
-        raise UserError(
-            f"{key} is {value!r}; give a whole number from {least} {'on' if most is None else f'to {most}'}."
-        )
 
 
 def check_settings(values: dict[str, Any]) -> None:
@@ -199,7 +175,7 @@ def check_settings(values: dict[str, Any]) -> None:
     if values.get("weight_average"):  # 0, False and nothing mean that there is none
         check_decay(values["weight_average"])
     for key in ("train_batch_size", "eval_batch_size", "epochs"):
-        _check_whole(key, values.get(key), 0 if key == "epochs" else 1)
+        check_whole(key, values.get(key), 0 if key == "epochs" else 1)
     rate = values.get("learning_rate")
     if isinstance(rate, bool) or not isinstance(rate, (int, float)) or rate <= 0:
         raise UserError(f"learning_rate is {rate!r}; give a number above 0, e.g. 0.001.")

@@ -198,6 +198,13 @@ BAD_SETTINGS: dict[str, tuple[Sequence[str], Sequence[str]]] = {
     "a metric to select by that is not computed": (["--topk=[5]"], ["valid_metric is NDCG@10", "topk [5]"]),
     "unknown mode": (["--eval_args={'mode': 'half'}"], ["half"]),
     "unordered": (["--eval_args={'order': 'RO'}"], ["TO"]),
+    "no truth value": (["--exclude_history=no"], ["exclude_history is 'no'", "True or False"]),
+    "a number for a truth value": (["--model=BPR", "--exclude_history=2"], ["exclude_history is 2", "True or False"]),
+    "no truth value for RecBole": (["--shuffle=off"], ["shuffle is 'off'", "True or False"]),
+    "no truth value for RecBole's model": (
+        ["--model=NeuMF", "--mf_train=nope"],
+        ["mf_train is 'nope'", "True or False"],
+    ),
     "missing file": (["--config_files=none.yaml"], ["none.yaml", "does not exist"]),
     "broken file": (["--config_files=my.yaml"], ["my.yaml:3", "not valid YAML"]),
     "no processes": (["--nproc=0"], ["--nproc is 0"]),

@@ -1,0 +1,57 @@
+"""What RecBole's own settings may be, for any model: what it would stumble over later is refused at once."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from recbole_attnseq.errors import UserError
+
+# Truth values whose default in RecBole's files is none, or that are in none of them.
+_TRUTH_VALUES = ("exclude_history", "normalize_all")
+
+
+def check_common(given: Mapping[str, Any], defaults: Mapping[str, Any]) -> None:
+    """Refuse settings of RecBole's that would end in a traceback, or be read as something else, in the run.
+
+    Args:
+        given: what files, dictionaries and flags say.
+        defaults: the values below them, of RecBole's own files.
+
+    Raises:
+        UserError: names the key and what it may be.
+    """
+    values = {**defaults, **given}
+    _check_truth_values(values, defaults)
+    for key, most in (("seed", 2**32 - 1), ("eval_step", None), ("worker", None)):
+        if values.get(key) is not None:
+            check_whole(key, values[key], 0, most)
+    decay = values.get("weight_decay")
+    if decay is not None and (isinstance(decay, bool) or not isinstance(decay, (int, float)) or decay < 0):
+        raise UserError(f"weight_decay is {decay!r}; give a number from 0 on.")
+    clip = values.get("clip_grad_norm")
+    if clip and not isinstance(clip, dict):
+        raise UserError(f"clip_grad_norm is {clip!r}; write it as {{'max_norm': 5, 'norm_type': 2}}.")
+
+
+def _check_truth_values(values: Mapping[str, Any], defaults: Mapping[str, Any]) -> None:
+    """Any text is true to Python, ``no`` and ``off`` on the command line too."""
+    truths = {key for key, value in defaults.items() if isinstance(value, bool)}
+    for key in sorted(truths.union(_TRUTH_VALUES)):
+        if isinstance(values.get(key), str):
+            raise UserError(f"{key} is {values[key]!r}; write True or False.")
+    if values.get("exclude_history") not in (None, True, False):
+        raise UserError(f"exclude_history is {values['exclude_history']!r}; write True or False.")
+
+
+def check_whole(key: str, value: object, least: int, most: int | None = None) -> None:
+    """Refuse what is no whole number from ``least`` to ``most``.
+
+    Raises:
+        UserError: names the key and what it may be.
+    """
+    whole = isinstance(value, int) and not isinstance(value, bool) and value >= least
+    if not whole or (most is not None and value > most):  # type: ignore[operator]
+        raise UserError(
+            f"{key} is {value!r}; give a whole number from {least} {'on' if most is None else f'to {most}'}."
+        )
