@@ -300,6 +300,24 @@ def _exact_time_order(module: Any) -> None:
     module.Dataset._normalize = _normalize
 
 
+def _times_are_numbers(module: Any) -> None:
+    original = module.Dataset._filter_nan_user_or_item
+
+    def _filter_nan_user_or_item(self: Any) -> None:
+        original(self)
+        if not _sorts_by_time(self.config) or self.time_field not in self.inter_feat:
+            return
+        path = os.path.join(self.dataset_path, f"{self.dataset_name}.inter")
+        kind = self.field2type[self.time_field].value
+        if kind != "float":
+            raise UserError(
+                f"{path}:1: column '{self.time_field}' is declared {kind}, but the order is by time: declare it "
+                f"{self.time_field}:float, or say in TIME_FIELD which column has the times."
+            )
+
+    module.Dataset._filter_nan_user_or_item = _filter_nan_user_or_item
+
+
 def _exact_time_split(module: Any) -> None:
     original = getattr(module.Dataset, "time_based_split", None)
     if original is None:  # RecBole 1.2.0 has no TS splits
@@ -851,6 +869,12 @@ REMEDIES: tuple[Remedy, ...] = (
         "times become float32 before the sort: Unix times within 64 s swap or tie (issues 1653, 2204)",
         "RecBole sorts before the cast",
         patches=(("recbole.data.dataset.dataset", _exact_time_order),),
+    ),
+    Remedy(
+        "times are numbers",
+        "times that are declared as tokens are sorted by their first appearance in the file",
+        "RecBole checks the type of TIME_FIELD",
+        patches=(("recbole.data.dataset.dataset", _times_are_numbers),),
     ),
     Remedy(
         "arrow loading",

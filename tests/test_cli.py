@@ -159,6 +159,16 @@ BAD_FILES: dict[str, tuple[Callable[[], object], Sequence[str]]] = {
 }
 
 
+def test_a_time_is_not_to_be_declared_a_token(attnseq: Callable[..., tuple[int, str, str]]) -> None:
+    """Tokens have no order but that of the file: the advice that other columns get would scramble the histories."""
+    corrupt(11, "u1\ti1\tnoon")
+    answer = attnseq("run", "--dataset=bad", *FAST)
+    assert_refused(answer, ["bad.inter:11:", "'noon'", "mend the value"])
+    assert "timestamp:token" not in answer[2]
+    corrupt(1, "user_id:token\titem_id:token\ttimestamp:token")
+    assert_refused(attnseq("run", "--dataset=bad", *FAST), ["bad.inter:1:", "declared token", "timestamp:float"])
+
+
 def assert_refused(answer: tuple[int, str, str], words: Sequence[str]) -> None:
     code, out, err = answer
     assert (code, out) == (2, "")

@@ -207,6 +207,19 @@ def _exact_time_order() -> None:
     assert wrong_test_items() == 0
 
 
+@probe("times are numbers")
+def _times_are_numbers() -> None:
+    from recbole.data import create_dataset
+
+    by_time = {"split": {"LS": "valid_and_test"}, "order": "TO", "group_by": "user", "mode": "full"}
+    header, rows = "user_id:token item_id:token timestamp:token", [("u", f"i{t}", 100 - t) for t in range(5)]
+    write_table(Path("dataset/words/words.inter"), header, rows)
+    refused(
+        lambda: create_dataset(config_of("Pop", "words", eval_args=by_time)), "words.inter:1:", "declare it", ":float"
+    )
+    assert len(create_dataset(config_of("Pop", "words")).inter_feat) == 5  # at random it may be anything
+
+
 @probe("arrow loading")
 def _arrow_loading() -> None:
     from recbole.data import create_dataset

@@ -49,6 +49,7 @@ def load_feat(self: Any, filepath: str, source: Any) -> pd.DataFrame | None:
         [name for name, _ in columns],
         encoding=encoding,
         categorical=source == FeatureSource.INTERACTION and self.benchmark_filename_list is None,
+        times=self.time_field if source == FeatureSource.INTERACTION else None,
     )
     limits = self.config["seq_len"] or {}
     for name, kind in columns:
