@@ -314,6 +314,18 @@ def _times_are_numbers(module: Any) -> None:
                 f"{path}:1: column '{self.time_field}' is declared {kind}, but the order is by time: declare it "
                 f"{self.time_field}:float, or say in TIME_FIELD which column has the times."
             )
+        missing = self.inter_feat.index[self.inter_feat[self.time_field].isna()]
+        if len(missing) == len(self.inter_feat):
+            raise UserError(
+                f"{path}: no row has a value in column '{self.time_field}', but the order is by time: fill it in, or "
+                "say in TIME_FIELD which column has the times."
+            )
+        if len(missing):
+            self.logger.warning(
+                f"{path}: {len(missing)} of {len(self.inter_feat)} rows have no {self.time_field} (line "
+                f"{missing[0] + 2} is the first) and will be removed, since the order is by time."
+            )
+            self.inter_feat = self.inter_feat.drop(missing)
 
     module.Dataset._filter_nan_user_or_item = _filter_nan_user_or_item
 
@@ -436,8 +448,10 @@ def _source_stamp(config: Any) -> dict[str, Any]:
         path.name: (path.stat().st_size, path.stat().st_mtime_ns)
         for path in sorted(Path(config["data_path"]).glob(f"{config['dataset']}.*"))
     }
-    order = {"by time": _sorts_by_time(config), "exact times": "TS" in (config["eval_args"]["split"] or {})}
-    return {"files": files, **order, **{key: config[key] for key in _CACHE_KEYS}}
+    # The name says what "by time" does not: caches from before hold rows without a time as well.
+    by_time = {"by time, each with one": _sorts_by_time(config)}
+    exact = {"exact times": "TS" in (config["eval_args"]["split"] or {})}
+    return {"files": files, **by_time, **exact, **{key: config[key] for key in _CACHE_KEYS}}
 
 
 def _stamped_source(module: Any) -> None:
@@ -872,8 +886,9 @@ REMEDIES: tuple[Remedy, ...] = (
     ),
     Remedy(
         "times are numbers",
-        "times that are declared as tokens are sorted by their first appearance in the file",
-        "RecBole checks the type of TIME_FIELD",
+        "times that are declared as tokens are sorted by their first appearance in the file; a row without a time gets "
+        "the mean of all, and is what its user is tested on where that is the latest",
+        "RecBole checks the type of TIME_FIELD, and drops what it cannot order",
         patches=(("recbole.data.dataset.dataset", _times_are_numbers),),
     ),
     Remedy(

@@ -219,6 +219,16 @@ def _times_are_numbers() -> None:
     )
     assert len(create_dataset(config_of("Pop", "words")).inter_feat) == 5  # at random it may be anything
 
+    # u1's first row has no time: the mean of all, 1000, would make it the last.
+    rows = [("u1", "i9", None), *(("u1", f"i{t}", t) for t in range(6)), *(("u2", f"i{t}", 2000) for t in range(6))]
+    write_interactions(Path("dataset"), "gap", rows)
+    dataset = create_dataset(config_of("Pop", "gap", eval_args=by_time))
+    assert len(dataset.inter_feat) == 12
+    assert "i9" not in dataset.field2id_token["item_id"]
+    assert len(create_dataset(config_of("Pop", "gap")).inter_feat) == 13
+    write_interactions(Path("dataset"), "none", [("u", f"i{t}", None) for t in range(5)])
+    refused(lambda: create_dataset(config_of("Pop", "none", eval_args=by_time)), "none.inter", "no row has a value")
+
 
 @probe("arrow loading")
 def _arrow_loading() -> None:
