@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from recbole_attnseq.errors import UserError
+from recbole_attnseq.eval_args import check_eval_args
 
 # Truth values whose default in RecBole's files is none, or that are in none of them.
 _TRUTH_VALUES = ("exclude_history", "normalize_all")
@@ -21,7 +22,12 @@ def check_common(given: Mapping[str, Any], defaults: Mapping[str, Any]) -> None:
     Raises:
         UserError: names the key and what it may be.
     """
+    from recbole.utils import ModelType
+
     values = {**defaults, **given}
+    check_eval_args(
+        values["eval_args"], values["MODEL_TYPE"] == ModelType.SEQUENTIAL, values.get("benchmark_filename") is not None
+    )
     _check_truth_values(values, defaults)
     for key, most in (("seed", 2**32 - 1), ("eval_step", None), ("worker", None)):
         if values.get(key) is not None:
