@@ -737,17 +737,24 @@ def _children_import_us(module: Any) -> None:
 
 
 def _known_valid_metric(module: Any) -> None:
+    from recbole.evaluator.register import metrics_dict
+
     original = module.Config._set_default_parameters
 
     def _set_default_parameters(self: Any) -> None:
         original(self)
         final = self.final_config_dict
-        names = [str(name).lower() for name in final["metrics"]]
-        computed = {*names, *(f"{name}@{k}" for name in names for k in final["topk"])}
-        if final["eval_step"] > 0 and str(final["valid_metric"]).lower() not in computed:
+        computed: list[str] = []
+        for name in (str(name).lower() for name in final["metrics"]):
+            # Metrics of a ranked list have its length in their names, those of a whole ranking (AUC) have none.
+            of_lists = hasattr(metrics_dict[name](self), "topk")
+            computed += [f"{name}@{k}" for k in final["topk"]] if of_lists else [name]
+        wanted = str(final["valid_metric"]).lower()
+        if final["eval_step"] > 0 and wanted not in computed:
+            (close,) = difflib.get_close_matches(wanted, computed, n=1) or computed[:1]
             raise UserError(
                 f"valid_metric is {final['valid_metric']}, but metrics {final['metrics']} at topk {final['topk']} do "
-                "not give it: add it to them, or choose one of theirs."
+                f"not give it: add it to them, or choose one of theirs, such as {close}."
             )
 
     module.Config._set_default_parameters = _set_default_parameters

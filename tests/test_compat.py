@@ -360,6 +360,8 @@ def _literals_only() -> None:
 def _valid_metric() -> None:
     refused(lambda: config_of("Pop", topk=[5]), "valid_metric is MRR@10", "topk [5]")
     refused(lambda: config_of("Pop", metrics="NDCG"), "valid_metric is MRR@10", "['NDCG']")
+    refused(lambda: config_of("Pop", metrics="NDCG", valid_metric="NDCG"), "valid_metric is NDCG", "such as ndcg@10")
+    refused(lambda: config_of("Pop", metrics=["GAUC"], valid_metric="GAUC@10"), "GAUC@10", "such as gauc")
     assert config_of("Pop", topk=5, metrics="Hit", valid_metric="hit@5")["topk"] == [5]
     assert config_of("Pop", metrics=["GAUC"], valid_metric="GAUC")["valid_metric"] == "GAUC"
 
