@@ -130,6 +130,11 @@ def no_times() -> None:
     write_table(Path("dataset/bad/bad.inter"), "user_id:token item_id:token", [row[:2] for row in GOOD])
 
 
+def commas() -> None:
+    path = write_interactions(Path("dataset"), "bad", GOOD)
+    path.write_text(path.read_text().replace("\t", ","))
+
+
 def bad_items() -> None:
     write_interactions(Path("dataset"), "bad", GOOD)
     write_table(Path("dataset/bad/bad.item"), "item_id:token price:float", [("i0", 1), ("i1", "cheap")])
@@ -154,6 +159,15 @@ BAD_FILES: dict[str, tuple[Callable[[], object], Sequence[str]]] = {
     "a time that is no number": (lambda: corrupt(11, "u1\ti1\tnoon"), ("bad.inter:11:", "'noon'", "timestamp")),
     "a feature that is no number": (bad_items, ("bad.item:3:", "'cheap'", "price")),
     "no times": (no_times, ("bad.inter", "timestamp", "TIME_FIELD")),
+    "no users": (
+        lambda: corrupt(1, "uid:token\titem_id:token\ttimestamp:float"),
+        ("bad.inter:1:", "'user_id'", "'uid'"),
+    ),
+    "no items": (
+        lambda: corrupt(1, "user_id:token\tiid:token\ttimestamp:float"),
+        ("bad.inter:1:", "'item_id'", "'iid'"),
+    ),
+    "commas": (commas, ("bad.inter:1:", "'user_id:token,item_id:token,timestamp'", "field_separator", "'\\t'")),
     "single interactions": (lambda: few_interactions(1), ("bad.inter", "single interaction", "two or more")),
     "nothing to test on": (lambda: few_interactions(2), ("bad.inter", "three interactions")),
 }
@@ -238,6 +252,18 @@ BAD_SETTINGS: dict[str, tuple[Sequence[str], Sequence[str]]] = {
         ["--model=NeuMF", "--mf_train=nope"],
         ["mf_train is 'nope'", "True or False"],
     ),
+    "users by another name": (["--USER_ID_FIELD=uid"], ["tiny.inter:1:", "'uid' (USER_ID_FIELD)", "'user_id'"]),
+    "items by another name": (["--ITEM_ID_FIELD=iid"], ["tiny.inter:1:", "'iid' (ITEM_ID_FIELD)", "'item_id'"]),
+    "users not loaded": (["--load_col={'inter': ['item_id', 'timestamp']}"], ["'user_id' (USER_ID_FIELD)", "load_col"]),
+    "no interactions loaded": (["--load_col={'intr': ['item_id']}"], ["'user_id' (USER_ID_FIELD)", "load_col"]),
+    "another separator": (
+        ["--field_separator=,"],
+        ["tiny.inter:1:", "user_id:token\\titem_id", "field_separator", "','"],
+    ),
+    "another separator, columns by name": (
+        ["--field_separator=,", "--load_col={'inter': ['user_id', 'item_id']}"],
+        ["tiny.inter:1:", "user_id:token\\titem_id", "field_separator", "','"],
+    ),
     "missing file": (["--config_files=none.yaml"], ["none.yaml", "does not exist"]),
     "broken file": (["--config_files=my.yaml"], ["my.yaml:3", "not valid YAML"]),
     "no processes": (["--nproc=0"], ["--nproc is 0"]),
@@ -253,7 +279,9 @@ def test_bad_settings(case: str, attnseq: Callable[..., tuple[int, str, str]]) -
     write_tiny(Path("dataset"))
     Path("my.yaml").write_text("epochs: 1\ntopk: [5\n")
     arguments, words = BAD_SETTINGS[case]
-    assert_refused(attnseq("run", *([] if case == "no data set" else ["--dataset=tiny"]), *FAST, *arguments), words)
+    keys = {argument.partition("=")[0] for argument in arguments}
+    rest = [flag for flag in FAST if flag.partition("=")[0] not in keys]
+    assert_refused(attnseq("run", *([] if case == "no data set" else ["--dataset=tiny"]), *rest, *arguments), words)
 
 
 def test_bad_data_with_two_processes(attnseq: Callable[..., tuple[int, str, str]]) -> None:
