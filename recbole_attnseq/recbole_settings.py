@@ -8,6 +8,9 @@ from typing import Any
 from recbole_attnseq.errors import UserError
 from recbole_attnseq.eval_args import check_eval_args
 
+_FIELDS = ("USER_ID_FIELD", "ITEM_ID_FIELD", "RATING_FIELD", "TIME_FIELD", "LABEL_FIELD", "NEG_PREFIX", "LIST_SUFFIX",
+    "ITEM_LIST_LENGTH_FIELD", "POSITION_FIELD", "HEAD_ENTITY_ID_FIELD", "TAIL_ENTITY_ID_FIELD", "RELATION_ID_FIELD",
+    "ENTITY_ID_FIELD")  # fmt: skip
 # Truth values whose default in RecBole's files is none, or that are in none of them.
 _TRUTH_VALUES = ("exclude_history", "normalize_all")
 
@@ -29,6 +32,9 @@ def check_common(given: Mapping[str, Any], defaults: Mapping[str, Any]) -> None:
         values["eval_args"], values["MODEL_TYPE"] == ModelType.SEQUENTIAL, values.get("benchmark_filename") is not None
     )
     _check_truth_values(values, defaults)
+    for key in _FIELDS:
+        if not isinstance(values.get(key), (str, type(None))):
+            raise UserError(f"{key} is {values[key]!r}; it must be a word (quote one that looks otherwise: \"'5'\").")
     for key, most in (("seed", 2**32 - 1), ("eval_step", None), ("worker", None)):
         if values.get(key) is not None:
             check_whole(key, values[key], 0, most)

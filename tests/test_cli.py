@@ -264,6 +264,19 @@ BAD_SETTINGS: dict[str, tuple[Sequence[str], Sequence[str]]] = {
         ["--field_separator=,", "--load_col={'inter': ['user_id', 'item_id']}"],
         ["tiny.inter:1:", "user_id:token\\titem_id", "field_separator", "','"],
     ),
+    "a number for a field": (["--ITEM_LIST_LENGTH_FIELD=5"], ["ITEM_LIST_LENGTH_FIELD is 5", "quote"]),
+    "what RecBole's model refuses": (
+        ["--model=SASRec", "--train_neg_sample_args=None", "--n_heads=3"],
+        ["SASRec cannot be built", "attention heads (3)", "SASRec.yaml"],
+    ),
+    "what torch refuses in it": (
+        ["--model=GRU4Rec", "--train_neg_sample_args=None", "--hidden_size=-3"],
+        ["GRU4Rec cannot be built", "hidden_size must be"],
+    ),
+    "what torch refuses otherwise": (
+        ["--model=BPR", "--embedding_size=-3"],
+        ["BPR cannot be built", "negative dimension -3"],
+    ),
     "missing file": (["--config_files=none.yaml"], ["none.yaml", "does not exist"]),
     "broken file": (["--config_files=my.yaml"], ["my.yaml:3", "not valid YAML"]),
     "no processes": (["--nproc=0"], ["--nproc is 0"]),
@@ -326,6 +339,19 @@ def test_a_fault_of_ours_keeps_its_trace(
     monkeypatch.setattr("recbole_attnseq.model.AttnSeq.pack", lambda *_: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         attnseq("run", "--dataset=tiny", *FAST)
+
+
+def test_a_fault_of_a_models_keeps_its_trace(
+    attnseq: Callable[..., tuple[int, str, str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A ValueError at work, or a name that its constructor lacks, is no setting that it refuses."""
+    write_tiny(Path("dataset"))
+    monkeypatch.setattr("recbole.model.general_recommender.bpr.BPR.calculate_loss", lambda *_: int("x"))
+    with pytest.raises(ValueError, match="invalid literal"):
+        attnseq("run", "--model=BPR", "--dataset=tiny", *FAST)
+    monkeypatch.delattr("recbole.model.general_recommender.bpr.BPRLoss")
+    with pytest.raises(NameError):
+        attnseq("run", "--model=BPR", "--dataset=tiny", *FAST)
 
 
 class TestFlags:

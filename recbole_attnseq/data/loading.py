@@ -89,12 +89,10 @@ def _check_interactions(self: Any, path: str, header: Sequence[str], loaded: Col
         advice = f"set {key} to one of them."
         if len(header) == 1:
             advice = (
-                f"field_separator is {self.config['field_separator']!r}: set it to what separates the columns of the file "
-                "(by default a tab)."
+                f"field_separator is {self.config['field_separator']!r}: set it to what separates the columns of the "
+                "file (by default a tab)."
             )
-        raise UserError(
-            f"{path}:1: there is no column '{name}' ({key}) but {', '.join(map(repr, header))}; {advice}"
-        )
+        raise UserError(f"{path}:1: there is no column '{name}' ({key}) but {', '.join(map(repr, header))}; {advice}")
     if not loaded:
         raise UserError(f"{path}: no column is loaded; list some of {', '.join(header)} in load_col's 'inter'.")
 
