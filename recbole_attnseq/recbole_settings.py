@@ -5,12 +5,19 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from recbole_attnseq.errors import UserError
+from recbole_attnseq.errors import UserError, unknown_name
 from recbole_attnseq.eval_args import check_eval_args
 
 _FIELDS = ("USER_ID_FIELD", "ITEM_ID_FIELD", "RATING_FIELD", "TIME_FIELD", "LABEL_FIELD", "NEG_PREFIX", "LIST_SUFFIX",
     "ITEM_LIST_LENGTH_FIELD", "POSITION_FIELD", "HEAD_ENTITY_ID_FIELD", "TAIL_ENTITY_ID_FIELD", "RELATION_ID_FIELD",
     "ENTITY_ID_FIELD")  # fmt: skip
+_WHOLE: dict[str, tuple[int, int | None]] = {  # least and most
+    "seed": (0, 2**32 - 1), "eval_step": (0, None), "worker": (0, None), "epochs": (0, None),
+    "stopping_step": (0, None), "train_batch_size": (1, None), "eval_batch_size": (1, None),
+    "loss_decimal_place": (0, None), "metric_decimal_place": (0, None), "MAX_ITEM_LIST_LENGTH": (1, None),
+}  # fmt: skip
+# What RecBole's trainer knows; it takes Adam for any other word, with a warning.
+_LEARNERS = ("adam", "adamw", "sgd", "adagrad", "rmsprop", "sparse_adam")
 # Truth values whose default in RecBole's files is none, or that are in none of them.
 _TRUTH_VALUES = ("exclude_history", "normalize_all")
 
@@ -35,9 +42,14 @@ def check_common(given: Mapping[str, Any], defaults: Mapping[str, Any]) -> None:
     for key in _FIELDS:
         if not isinstance(values.get(key), (str, type(None))):
             raise UserError(f"{key} is {values[key]!r}; it must be a word (quote one that looks otherwise: \"'5'\").")
-    for key, most in (("seed", 2**32 - 1), ("eval_step", None), ("worker", None)):
-        if values.get(key) is not None:
-            check_whole(key, values[key], 0, most)
+    for key, (least, most) in _WHOLE.items():
+        if key in values:
+            _check_whole(key, values[key], least, most)
+    rate = values.get("learning_rate")
+    if isinstance(rate, bool) or not isinstance(rate, (int, float)) or rate <= 0:
+        raise UserError(f"learning_rate is {rate!r}; give a number above 0, e.g. 0.001.")
+    if str(values.get("learner")).lower() not in _LEARNERS:
+        raise unknown_name("learner", values.get("learner"), _LEARNERS)
     decay = values.get("weight_decay")
     if decay is not None and (isinstance(decay, bool) or not isinstance(decay, (int, float)) or decay < 0):
         raise UserError(f"weight_decay is {decay!r}; give a number from 0 on.")
@@ -56,12 +68,7 @@ def _check_truth_values(values: Mapping[str, Any], defaults: Mapping[str, Any]) 
         raise UserError(f"exclude_history is {values['exclude_history']!r}; write True or False.")
 
 
-def check_whole(key: str, value: object, least: int, most: int | None = None) -> None:
-    """Refuse what is no whole number from ``least`` to ``most``.
-
-    Raises:
-        UserError: names the key and what it may be.
-    """
+def _check_whole(key: str, value: object, least: int, most: int | None = None) -> None:
     whole = isinstance(value, int) and not isinstance(value, bool) and value >= least
     if not whole or (most is not None and value > most):  # type: ignore[operator]
         raise UserError(

@@ -14,7 +14,7 @@ from importlib.resources import files
 from typing import Any
 
 from recbole_attnseq.errors import UserError
-from recbole_attnseq.recbole_settings import check_common, check_whole
+from recbole_attnseq.recbole_settings import check_common
 from recbole_attnseq.shipped import dataset_settings
 
 MODEL = "AttnSeq"
@@ -152,6 +152,7 @@ def check_settings(values: dict[str, Any]) -> None:
     from recbole_attnseq.nn.losses import LOSSES
     from recbole_attnseq.nn.settings import NetworkSettings
     from recbole_attnseq.training.averaging import check_decay
+    from recbole_attnseq.training.precision import check_precision
 
     import_extensions(values.get("extensions"))
     own: dict[str, Any] = {field.name: values.get(field.name) for field in fields(NetworkSettings)}
@@ -161,6 +162,7 @@ def check_settings(values: dict[str, Any]) -> None:
     except UserError as error:
         raise UserError(str(error).replace("max_length", "MAX_ITEM_LIST_LENGTH")) from None
     elements(values.get("memory_budget"))
+    check_precision(values.get("precision"))
     check_history_negatives(values)
     check_members(values.get("members"))
     if values.get("sparse_updates") not in ("auto", True, False):
@@ -174,11 +176,6 @@ def check_settings(values: dict[str, Any]) -> None:
         check_selected(values.get("selected_features"))
     if values.get("weight_average"):  # 0, False and nothing mean that there is none
         check_decay(values["weight_average"])
-    for key in ("train_batch_size", "eval_batch_size", "epochs"):
-        check_whole(key, values.get(key), 0 if key == "epochs" else 1)
-    rate = values.get("learning_rate")
-    if isinstance(rate, bool) or not isinstance(rate, (int, float)) or rate <= 0:
-        raise UserError(f"learning_rate is {rate!r}; give a number above 0, e.g. 0.001.")
 
 
 def network_settings(*, items: int, max_length: int, **overrides: Any) -> Any:
