@@ -39,6 +39,9 @@ def check_common(given: Mapping[str, Any], defaults: Mapping[str, Any]) -> None:
         values["eval_args"], values["MODEL_TYPE"] == ModelType.SEQUENTIAL, values.get("benchmark_filename") is not None
     )
     _check_truth_values(values, defaults)
+    _check_metrics(values["metrics"], values.get("topk"))
+    for key in ("load_col", "unload_col"):
+        _check_columns(key, values.get(key))
     for key in _FIELDS:
         if not isinstance(values.get(key), (str, type(None))):
             raise UserError(f"{key} is {values[key]!r}; it must be a word (quote one that looks otherwise: \"'5'\").")
@@ -56,6 +59,25 @@ def check_common(given: Mapping[str, Any], defaults: Mapping[str, Any]) -> None:
     clip = values.get("clip_grad_norm")
     if clip and not isinstance(clip, dict):
         raise UserError(f"clip_grad_norm is {clip!r}; write it as {{'max_norm': 5, 'norm_type': 2}}.")
+
+
+def _check_metrics(metrics: Any, topk: Any) -> None:
+    names = [metrics] if isinstance(metrics, str) else metrics
+    if not isinstance(names, list) or not names or not all(isinstance(name, str) for name in names):
+        raise UserError(f"metrics is {metrics!r}; name some, such as ['Recall', 'NDCG'].")
+    lengths = topk if isinstance(topk, list) else [topk]
+    if not lengths or not all(isinstance(k, int) and not isinstance(k, bool) and k > 0 for k in lengths):
+        raise UserError(f"topk is {topk!r}; give whole numbers from 1 on, such as [5, 10].")
+
+
+def _check_columns(key: str, tables: Any) -> None:
+    """``load_col`` and ``unload_col``: what is no mapping of lists is read letter by letter, or not at all."""
+    good = isinstance(tables, dict) and all(
+        isinstance(names, (list, tuple, set)) or (names == "*" and key == "load_col") for names in tables.values()
+    )
+    if tables is not None and not good:
+        every = ", None for all columns of all files" if key == "load_col" else ""
+        raise UserError(f"{key} is {tables!r}; write it as {{'inter': ['user_id', 'item_id', 'timestamp']}}{every}.")
 
 
 def _check_truth_values(values: Mapping[str, Any], defaults: Mapping[str, Any]) -> None:
