@@ -300,6 +300,36 @@ def _exact_time_order(module: Any) -> None:
     module.Dataset._normalize = _normalize
 
 
+def _times_are_numbers(module: Any) -> None:
+    original = module.Dataset._filter_nan_user_or_item
+
+    def _filter_nan_user_or_item(self: Any) -> None:
+        original(self)
+        if not _sorts_by_time(self.config) or self.time_field not in self.inter_feat:
+            return
+        path = os.path.join(self.dataset_path, f"{self.dataset_name}.inter")
+        kind = self.field2type[self.time_field].value
+        if kind != "float":
+            raise UserError(
+                f"{path}:1: column '{self.time_field}' is declared {kind}, but the order is by time: declare it "
+                f"{self.time_field}:float, or say in TIME_FIELD which column has the times."
+            )
+        missing = self.inter_feat.index[self.inter_feat[self.time_field].isna()]
+        if len(missing) == len(self.inter_feat):
+            raise UserError(
+                f"{path}: no row has a value in column '{self.time_field}', but the order is by time: fill it in, or "
+                "say in TIME_FIELD which column has the times."
+            )
+        if len(missing):
+            self.logger.warning(
+                f"{path}: {len(missing)} of {len(self.inter_feat)} rows have no {self.time_field} (line "
+                f"{missing[0] + 2} is the first) and will be removed, since the order is by time."
+            )
+            self.inter_feat = self.inter_feat.drop(missing)
+
+    module.Dataset._filter_nan_user_or_item = _filter_nan_user_or_item
+
+
 def _exact_time_split(module: Any) -> None:
     original = getattr(module.Dataset, "time_based_split", None)
     if original is None:  # RecBole 1.2.0 has no TS splits
@@ -418,8 +448,10 @@ def _source_stamp(config: Any) -> dict[str, Any]:
         path.name: (path.stat().st_size, path.stat().st_mtime_ns)
         for path in sorted(Path(config["data_path"]).glob(f"{config['dataset']}.*"))
     }
-    order = {"by time": _sorts_by_time(config), "exact times": "TS" in (config["eval_args"]["split"] or {})}
-    return {"files": files, **order, **{key: config[key] for key in _CACHE_KEYS}}
+    # The name says what "by time" does not: caches from before hold rows without a time as well.
+    by_time = {"by time, each with one": _sorts_by_time(config)}
+    exact = {"exact times": "TS" in (config["eval_args"]["split"] or {})}
+    return {"files": files, **by_time, **exact, **{key: config[key] for key in _CACHE_KEYS}}
 
 
 def _stamped_source(module: Any) -> None:
@@ -705,17 +737,24 @@ def _children_import_us(module: Any) -> None:
 
 
 def _known_valid_metric(module: Any) -> None:
+    from recbole.evaluator.register import metrics_dict
+
     original = module.Config._set_default_parameters
 
     def _set_default_parameters(self: Any) -> None:
         original(self)
         final = self.final_config_dict
-        names = [str(name).lower() for name in final["metrics"]]
-        computed = {*names, *(f"{name}@{k}" for name in names for k in final["topk"])}
-        if final["eval_step"] > 0 and str(final["valid_metric"]).lower() not in computed:
+        computed: list[str] = []
+        for name in (str(name).lower() for name in final["metrics"]):
+            # Metrics of a ranked list have its length in their names, those of a whole ranking (AUC) have none.
+            of_lists = hasattr(metrics_dict[name](self), "topk")
+            computed += [f"{name}@{k}" for k in final["topk"]] if of_lists else [name]
+        wanted = str(final["valid_metric"]).lower()
+        if final["eval_step"] > 0 and wanted not in computed:
+            (close,) = difflib.get_close_matches(wanted, computed, n=1) or computed[:1]
             raise UserError(
                 f"valid_metric is {final['valid_metric']}, but metrics {final['metrics']} at topk {final['topk']} do "
-                "not give it: add it to them, or choose one of theirs."
+                f"not give it: add it to them, or choose one of theirs, such as {close}."
             )
 
     module.Config._set_default_parameters = _set_default_parameters
@@ -851,6 +890,13 @@ REMEDIES: tuple[Remedy, ...] = (
         "times become float32 before the sort: Unix times within 64 s swap or tie (issues 1653, 2204)",
         "RecBole sorts before the cast",
         patches=(("recbole.data.dataset.dataset", _exact_time_order),),
+    ),
+    Remedy(
+        "times are numbers",
+        "times that are declared as tokens are sorted by their first appearance in the file; a row without a time gets "
+        "the mean of all, and is what its user is tested on where that is the latest",
+        "RecBole checks the type of TIME_FIELD, and drops what it cannot order",
+        patches=(("recbole.data.dataset.dataset", _times_are_numbers),),
     ),
     Remedy(
         "arrow loading",

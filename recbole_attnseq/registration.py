@@ -14,6 +14,7 @@ from importlib.resources import files
 from typing import Any
 
 from recbole_attnseq.errors import UserError
+from recbole_attnseq.recbole_settings import check_common
 from recbole_attnseq.shipped import dataset_settings
 
 MODEL = "AttnSeq"
@@ -107,7 +108,7 @@ def _insert_defaults() -> None:
 
     def _load_internal_config_dict(self: Any, model: str, model_class: type, dataset: str) -> None:
         original(self, model, model_class, dataset)
-        check_common({**self.internal_config_dict, **self.external_config_dict})
+        check_common(self.external_config_dict, self.internal_config_dict)
         if model == MODEL:
             known = {
                 *self.internal_config_dict,
@@ -134,31 +135,6 @@ def defaults(loader: Any) -> dict[str, Any]:
     return values
 
 
-def check_common(values: dict[str, Any]) -> None:
-    """Refuse settings of RecBole's, for any model, that would end in a traceback after the data have been read.
-
-    Raises:
-        UserError: names the key and what it may be.
-    """
-    for key, most in (("seed", 2**32 - 1), ("eval_step", None), ("worker", None)):
-        if values.get(key) is not None:
-            _check_whole(key, values[key], 0, most)
-    decay = values.get("weight_decay")
-    if decay is not None and (isinstance(decay, bool) or not isinstance(decay, (int, float)) or decay < 0):
-        raise UserError(f"weight_decay is {decay!r}; give a number from 0 on.")
-    clip = values.get("clip_grad_norm")
-    if clip and not isinstance(clip, dict):
-        raise UserError(f"clip_grad_norm is {clip!r}; write it as {{'max_norm': 5, 'norm_type': 2}}.")
-
-
-def _check_whole(key: str, value: object, least: int, most: int | None = None) -> None:
-    whole = isinstance(value, int) and not isinstance(value, bool) and value >= least
-    if not whole or (most is not None and value > most):  # type: ignore[operator]
-        raise UserError(
-            f"{key} is {value!r}; give a whole number from {least} {'on' if most is None else f'to {most}'}."
-        )
-
-
 def check_settings(values: dict[str, Any]) -> None:
     """Refuse hyper-parameters that cannot work while nothing has been read or written yet.
 
@@ -176,6 +152,7 @@ def check_settings(values: dict[str, Any]) -> None:
     from recbole_attnseq.nn.losses import LOSSES
     from recbole_attnseq.nn.settings import NetworkSettings
     from recbole_attnseq.training.averaging import check_decay
+    from recbole_attnseq.training.precision import check_precision
 
     import_extensions(values.get("extensions"))
     own: dict[str, Any] = {field.name: values.get(field.name) for field in fields(NetworkSettings)}
@@ -185,6 +162,7 @@ def check_settings(values: dict[str, Any]) -> None:
     except UserError as error:
         raise UserError(str(error).replace("max_length", "MAX_ITEM_LIST_LENGTH")) from None
     elements(values.get("memory_budget"))
+    check_precision(values.get("precision"))
     check_history_negatives(values)
     check_members(values.get("members"))
     if values.get("sparse_updates") not in ("auto", True, False):
@@ -198,11 +176,6 @@ def check_settings(values: dict[str, Any]) -> None:
         check_selected(values.get("selected_features"))
     if values.get("weight_average"):  # 0, False and nothing mean that there is none
         check_decay(values["weight_average"])
-    for key in ("train_batch_size", "eval_batch_size", "epochs"):
-        _check_whole(key, values.get(key), 0 if key == "epochs" else 1)
-    rate = values.get("learning_rate")
-    if isinstance(rate, bool) or not isinstance(rate, (int, float)) or rate <= 0:
-        raise UserError(f"learning_rate is {rate!r}; give a number above 0, e.g. 0.001.")
 
 
 def network_settings(*, items: int, max_length: int, **overrides: Any) -> Any:

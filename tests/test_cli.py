@@ -130,6 +130,11 @@ def no_times() -> None:
     write_table(Path("dataset/bad/bad.inter"), "user_id:token item_id:token", [row[:2] for row in GOOD])
 
 
+def commas() -> None:
+    path = write_interactions(Path("dataset"), "bad", GOOD)
+    path.write_text(path.read_text().replace("\t", ","))
+
+
 def bad_items() -> None:
     write_interactions(Path("dataset"), "bad", GOOD)
     write_table(Path("dataset/bad/bad.item"), "item_id:token price:float", [("i0", 1), ("i1", "cheap")])
@@ -154,9 +159,28 @@ BAD_FILES: dict[str, tuple[Callable[[], object], Sequence[str]]] = {
     "a time that is no number": (lambda: corrupt(11, "u1\ti1\tnoon"), ("bad.inter:11:", "'noon'", "timestamp")),
     "a feature that is no number": (bad_items, ("bad.item:3:", "'cheap'", "price")),
     "no times": (no_times, ("bad.inter", "timestamp", "TIME_FIELD")),
+    "no users": (
+        lambda: corrupt(1, "uid:token\titem_id:token\ttimestamp:float"),
+        ("bad.inter:1:", "'user_id'", "'uid'"),
+    ),
+    "no items": (
+        lambda: corrupt(1, "user_id:token\tiid:token\ttimestamp:float"),
+        ("bad.inter:1:", "'item_id'", "'iid'"),
+    ),
+    "commas": (commas, ("bad.inter:1:", "'user_id:token,item_id:token,timestamp'", "field_separator", "'\\t'")),
     "single interactions": (lambda: few_interactions(1), ("bad.inter", "single interaction", "two or more")),
     "nothing to test on": (lambda: few_interactions(2), ("bad.inter", "three interactions")),
 }
+
+
+def test_a_time_is_not_to_be_declared_a_token(attnseq: Callable[..., tuple[int, str, str]]) -> None:
+    """Tokens have no order but that of the file: the advice that other columns get would scramble the histories."""
+    corrupt(11, "u1\ti1\tnoon")
+    answer = attnseq("run", "--dataset=bad", *FAST)
+    assert_refused(answer, ["bad.inter:11:", "'noon'", "mend the value"])
+    assert "timestamp:token" not in answer[2]
+    corrupt(1, "user_id:token\titem_id:token\ttimestamp:token")
+    assert_refused(attnseq("run", "--dataset=bad", *FAST), ["bad.inter:1:", "declared token", "timestamp:float"])
 
 
 def assert_refused(answer: tuple[int, str, str], words: Sequence[str]) -> None:
@@ -197,7 +221,82 @@ BAD_SETTINGS: dict[str, tuple[Sequence[str], Sequence[str]]] = {
     "metrics without quotes": (["--metrics=[Recall, MRR]"], ["--metrics=\"['Recall', 'MRR']\""]),
     "a metric to select by that is not computed": (["--topk=[5]"], ["valid_metric is NDCG@10", "topk [5]"]),
     "unknown mode": (["--eval_args={'mode': 'half'}"], ["half"]),
-    "unordered": (["--eval_args={'order': 'RO'}"], ["TO"]),
+    "unordered": (["--eval_args={'order': 'RO'}"], ["order is 'RO'", "TO"]),
+    "no order": (["--eval_args={'split': {'LS': 'valid_and_test'}}"], ["no key order", "'order': 'TO'"]),
+    "no such order": (["--model=BPR", "--eval_args={'order': 'T0'}"], ["order is 'T0'", "TO", "RO"]),
+    "no mapping": (["--eval_args={'order': 'TO'"], ["eval_args is", "write it as {"]),
+    "misspelt split": (["--eval_args={'order': 'TO', 'splt': {'RS': [8, 1, 1]}}"], ["'splt'", "'split'"]),
+    "no such split": (["--eval_args={'order': 'TO', 'split': {'SL': 'valid_only'}}"], ["'SL'", "LS"]),
+    "no split": (["--eval_args={'order': 'TO', 'split': None}"], ["split is None", "{'LS': 'valid_and_test'}"]),
+    "two splits": (
+        ["--eval_args={'order': 'TO', 'split': {'LS': 'valid_only', 'RS': [8, 1, 1]}}"],
+        ["split is {'LS'", "one way"],
+    ),
+    "two shares": (["--eval_args={'order': 'TO', 'split': {'RS': [0.8, 0.2]}}"], ["RS is [0.8, 0.2]", "three shares"]),
+    "a negative share": (
+        ["--eval_args={'order': 'TO', 'split': {'RS': [1.2, -0.1, -0.1]}}"],
+        ["RS is [1.2,", "from 0 on"],
+    ),
+    "no share": (["--eval_args={'order': 'TO', 'split': {'RS': [0, 0, 0]}}"], ["RS is [0, 0, 0]", "three shares"]),
+    "nothing left out so": (
+        ["--eval_args={'order': 'TO', 'split': {'LS': 'all'}}"],
+        ["LS is 'all'", "valid_and_test"],
+    ),
+    "a sample of no size": (["--eval_args={'order': 'TO', 'mode': 'uni'}"], ["mode is 'uni'", "uni100"]),
+    "a mode for no part": (["--eval_args={'order': 'TO', 'mode': {'tset': 'full'}}"], ["'tset'", "'test'"]),
+    "no such group": (["--model=BPR", "--eval_args={'group_by': 'item'}"], ["group_by is 'item'", "user"]),
+    "no truth value": (["--exclude_history=no"], ["exclude_history is 'no'", "True or False"]),
+    "a number for a truth value": (["--model=BPR", "--exclude_history=2"], ["exclude_history is 2", "True or False"]),
+    "no truth value for RecBole": (["--shuffle=off"], ["shuffle is 'off'", "True or False"]),
+    "no truth value for RecBole's model": (
+        ["--model=NeuMF", "--mf_train=nope"],
+        ["mf_train is 'nope'", "True or False"],
+    ),
+    "users by another name": (["--USER_ID_FIELD=uid"], ["tiny.inter:1:", "'uid' (USER_ID_FIELD)", "'user_id'"]),
+    "items by another name": (["--ITEM_ID_FIELD=iid"], ["tiny.inter:1:", "'iid' (ITEM_ID_FIELD)", "'item_id'"]),
+    "users not loaded": (["--load_col={'inter': ['item_id', 'timestamp']}"], ["'user_id' (USER_ID_FIELD)", "load_col"]),
+    "no interactions loaded": (["--load_col={'intr': ['item_id']}"], ["'user_id' (USER_ID_FIELD)", "load_col"]),
+    "another separator": (
+        ["--field_separator=,"],
+        ["tiny.inter:1:", "user_id:token\\titem_id", "field_separator", "','"],
+    ),
+    "another separator, columns by name": (
+        ["--field_separator=,", "--load_col={'inter': ['user_id', 'item_id']}"],
+        ["tiny.inter:1:", "user_id:token\\titem_id", "field_separator", "','"],
+    ),
+    "a number for a field": (["--ITEM_LIST_LENGTH_FIELD=5"], ["ITEM_LIST_LENGTH_FIELD is 5", "quote"]),
+    "what RecBole's model refuses": (
+        ["--model=SASRec", "--train_neg_sample_args=None", "--n_heads=3"],
+        ["SASRec cannot be built", "attention heads (3)", "SASRec.yaml"],
+    ),
+    "what torch refuses in it": (
+        ["--model=GRU4Rec", "--train_neg_sample_args=None", "--hidden_size=-3"],
+        ["GRU4Rec cannot be built", "hidden_size must be"],
+    ),
+    "what torch refuses otherwise": (
+        ["--model=BPR", "--embedding_size=-3"],
+        ["BPR cannot be built", "negative dimension -3"],
+    ),
+    "no patience": (["--model=BPR", "--stopping_step=abc"], ["stopping_step is 'abc'", "from 0 on"]),
+    "less than no patience": (["--stopping_step=-1"], ["stopping_step is -1", "from 0 on"]),
+    "no places": (["--model=BPR", "--loss_decimal_place=abc"], ["loss_decimal_place is 'abc'"]),
+    "unknown learner": (["--model=BPR", "--learner=adm"], ["'adm'", "'adam'", "sparse_adam"]),
+    "no number of epochs": (["--model=BPR", "--epochs=1.5"], ["epochs is 1.5"]),
+    "no batch": (["--model=BPR", "--train_batch_size=0"], ["train_batch_size is 0", "from 1 on"]),
+    "no rate for RecBole": (["--model=BPR", "--learning_rate=fast"], ["learning_rate is 'fast'"]),
+    "no history": (
+        ["--model=SASRec", "--train_neg_sample_args=None", "--MAX_ITEM_LIST_LENGTH=0"],
+        ["MAX_ITEM_LIST_LENGTH is 0", "from 1 on"],
+    ),
+    "no such precision": (["--precision=float16"], ["precision is 'float16'", "bfloat16"]),
+    "words for lengths": (["--topk=['5']"], ["topk is ['5']", "[5, 10]"]),
+    "no lengths": (["--topk=[]"], ["topk is []", "[5, 10]"]),
+    "no metrics": (["--metrics=[]"], ["metrics is []", "['Recall', 'NDCG']"]),
+    "numbers for metrics": (["--metrics=[5]"], ["metrics is [5]", "['Recall', 'NDCG']"]),
+    "a file to load": (["--load_col=inter"], ["load_col is 'inter'", "{'inter': ['user_id',", "None"]),
+    "a bracket missing": (["--load_col={'inter': ['user_id', 'item_id']"], ["load_col is \"{'inter'", "write it as"]),
+    "a column to load": (["--load_col={'inter': 'user_id'}"], ["load_col is {'inter': 'user_id'}", "write it as"]),
+    "a column to leave": (["--unload_col={'inter': 'rating'}"], ["unload_col is {'inter': 'rating'}", "write it as"]),
     "missing file": (["--config_files=none.yaml"], ["none.yaml", "does not exist"]),
     "broken file": (["--config_files=my.yaml"], ["my.yaml:3", "not valid YAML"]),
     "no processes": (["--nproc=0"], ["--nproc is 0"]),
@@ -213,7 +312,9 @@ def test_bad_settings(case: str, attnseq: Callable[..., tuple[int, str, str]]) -
     write_tiny(Path("dataset"))
     Path("my.yaml").write_text("epochs: 1\ntopk: [5\n")
     arguments, words = BAD_SETTINGS[case]
-    assert_refused(attnseq("run", *([] if case == "no data set" else ["--dataset=tiny"]), *FAST, *arguments), words)
+    keys = {argument.partition("=")[0] for argument in arguments}
+    rest = [flag for flag in FAST if flag.partition("=")[0] not in keys]
+    assert_refused(attnseq("run", *([] if case == "no data set" else ["--dataset=tiny"]), *rest, *arguments), words)
 
 
 def test_bad_data_with_two_processes(attnseq: Callable[..., tuple[int, str, str]]) -> None:
@@ -258,6 +359,19 @@ def test_a_fault_of_ours_keeps_its_trace(
     monkeypatch.setattr("recbole_attnseq.model.AttnSeq.pack", lambda *_: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         attnseq("run", "--dataset=tiny", *FAST)
+
+
+def test_a_fault_of_a_models_keeps_its_trace(
+    attnseq: Callable[..., tuple[int, str, str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A ValueError at work, or a name that its constructor lacks, is no setting that it refuses."""
+    write_tiny(Path("dataset"))
+    monkeypatch.setattr("recbole.model.general_recommender.bpr.BPR.calculate_loss", lambda *_: int("x"))
+    with pytest.raises(ValueError, match="invalid literal"):
+        attnseq("run", "--model=BPR", "--dataset=tiny", *FAST)
+    monkeypatch.delattr("recbole.model.general_recommender.bpr.BPRLoss")
+    with pytest.raises(NameError):
+        attnseq("run", "--model=BPR", "--dataset=tiny", *FAST)
 
 
 class TestFlags:

@@ -207,6 +207,29 @@ def _exact_time_order() -> None:
     assert wrong_test_items() == 0
 
 
+@probe("times are numbers")
+def _times_are_numbers() -> None:
+    from recbole.data import create_dataset
+
+    by_time = {"split": {"LS": "valid_and_test"}, "order": "TO", "group_by": "user", "mode": "full"}
+    header, rows = "user_id:token item_id:token timestamp:token", [("u", f"i{t}", 100 - t) for t in range(5)]
+    write_table(Path("dataset/words/words.inter"), header, rows)
+    refused(
+        lambda: create_dataset(config_of("Pop", "words", eval_args=by_time)), "words.inter:1:", "declare it", ":float"
+    )
+    assert len(create_dataset(config_of("Pop", "words")).inter_feat) == 5  # at random it may be anything
+
+    # u1's first row has no time: the mean of all, 1000, would make it the last.
+    rows = [("u1", "i9", None), *(("u1", f"i{t}", t) for t in range(6)), *(("u2", f"i{t}", 2000) for t in range(6))]
+    write_interactions(Path("dataset"), "gap", rows)
+    dataset = create_dataset(config_of("Pop", "gap", eval_args=by_time))
+    assert len(dataset.inter_feat) == 12
+    assert "i9" not in dataset.field2id_token["item_id"]
+    assert len(create_dataset(config_of("Pop", "gap")).inter_feat) == 13
+    write_interactions(Path("dataset"), "none", [("u", f"i{t}", None) for t in range(5)])
+    refused(lambda: create_dataset(config_of("Pop", "none", eval_args=by_time)), "none.inter", "no row has a value")
+
+
 @probe("arrow loading")
 def _arrow_loading() -> None:
     from recbole.data import create_dataset
@@ -337,6 +360,8 @@ def _literals_only() -> None:
 def _valid_metric() -> None:
     refused(lambda: config_of("Pop", topk=[5]), "valid_metric is MRR@10", "topk [5]")
     refused(lambda: config_of("Pop", metrics="NDCG"), "valid_metric is MRR@10", "['NDCG']")
+    refused(lambda: config_of("Pop", metrics="NDCG", valid_metric="NDCG"), "valid_metric is NDCG", "such as ndcg@10")
+    refused(lambda: config_of("Pop", metrics=["GAUC"], valid_metric="GAUC@10"), "GAUC@10", "such as gauc")
     assert config_of("Pop", topk=5, metrics="Hit", valid_metric="hit@5")["topk"] == [5]
     assert config_of("Pop", metrics=["GAUC"], valid_metric="GAUC")["valid_metric"] == "GAUC"
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -69,6 +70,14 @@ def test_sequential_and_general_models_share_a_split(tiny: str) -> None:
     assert hash_of("SASRec", tiny, **no_negatives) == expected
     assert hash_of("SASRec", tiny, MAX_ITEM_LIST_LENGTH=1, **no_negatives) == expected
     assert hash_of("SASRec", tiny, seed=1, train_batch_size=7, **no_negatives) == expected
+
+
+def test_rows_without_a_time_change_nothing_but_that_they_are_gone(tiny: str) -> None:
+    whole = hash_of("BPR", tiny)
+    assert whole == "b946d4b5cb9767f6"  # as it was when such rows were given the mean of all times
+    with Path("dataset/tiny/tiny.inter").open("a") as file:
+        file.write("u0\ti1\t5\t\nu1\ti2\t5\tNaN\n")
+    assert hash_of("BPR", tiny) == hash_of("AttnSeq", tiny) == whole
 
 
 def test_another_split_of_the_same_data_differs(tiny: str) -> None:

@@ -80,6 +80,7 @@ def read_atomic(
     *,
     encoding: str | None = None,
     categorical: bool = False,
+    times: str | None = None,
 ) -> pd.DataFrame:
     """Read some columns of an atomic file.
 
@@ -89,6 +90,7 @@ def read_atomic(
         wanted: names of the columns to read, a subset of the header's.
         encoding: of the text, UTF-8 by default.
         categorical: give token columns as codes into their distinct values rather than as strings.
+        times: the column with the times of the rows, which can be nothing but numbers.
 
     Returns:
         Float columns as float64, all others as strings (or categoricals), in the order of the file.
@@ -125,7 +127,7 @@ def read_atomic(
             ),
         )
     except pa.ArrowInvalid as error:
-        raise _diagnose(path, separator, columns, wanted, encoding, quoted, str(error)) from error
+        raise _diagnose(path, separator, columns, wanted, encoding, quoted, times, str(error)) from error
     if table.num_rows == 0:
         raise UserError(f"{path}: a header but no rows; a data set needs at least one interaction, user or item.")
     if categorical:
@@ -186,6 +188,7 @@ def _diagnose(
     wanted: Sequence[str],
     encoding: str | None,
     quoted: bool,
+    times: str | None,
     reason: str,
 ) -> UserError:
     """Find the first line that is wrong; only called once something is, so it may be slow."""
@@ -202,9 +205,12 @@ def _diagnose(
             )
         for i in floats:
             if cells[i] not in MISSING and not _is_number(cells[i]):
+                name = columns[i].name
+                # Tokens have no order: times that are declared as such would be sorted by first appearance.
+                otherwise = "" if name == times else f", or declare the column {name}:token"
                 return UserError(
-                    f"{path}:{number}: '{_short(cells[i])}' in column '{columns[i].name}' is not a number; "
-                    f"mend the value, or declare the column {columns[i].name}:token."
+                    f"{path}:{number}: '{_short(cells[i])}' in column '{name}' is not a number; "
+                    f"mend the value{otherwise}."
                 )
     return UserError(f"{path}: cannot be read ({reason}).")
 

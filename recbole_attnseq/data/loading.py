@@ -6,7 +6,7 @@ interaction file stay codes into their distinct values from the parser to the fi
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 import numpy as np
@@ -15,6 +15,7 @@ import pandas as pd
 from recbole.utils import FeatureSource, FeatureType
 
 from recbole_attnseq.data.atomic import read_atomic, read_header, wrong_sequence
+from recbole_attnseq.errors import UserError
 
 
 def load_feat(self: Any, filepath: str, source: Any) -> pd.DataFrame | None:
@@ -24,11 +25,13 @@ def load_feat(self: Any, filepath: str, source: Any) -> pd.DataFrame | None:
         UserError: the file is malformed; named with its line.
     """
     load_col, unload_col = self._get_load_and_unload_col(source)
-    if load_col == set():
+    interactions = source == FeatureSource.INTERACTION
+    if load_col == set() and not interactions:
         return None
     separator, encoding = self.config["field_separator"], self.config["encoding"]
     columns = []
-    for column in read_header(filepath, separator, encoding):
+    header = read_header(filepath, separator, encoding)
+    for column in header:
         kind = FeatureType(column.type)
         if (load_col is not None and column.name not in load_col) or (unload_col and column.name in unload_col):
             continue
@@ -40,6 +43,8 @@ def load_feat(self: Any, filepath: str, source: Any) -> pd.DataFrame | None:
             if "float" in column.type:
                 self.field2bucketnum[column.name] = 2
         columns.append((column.name, kind))
+    if interactions:
+        _check_interactions(self, filepath, [column.name for column in header], {name for name, _ in columns})
     if not columns:
         self.logger.warning(f"No columns has been loaded from [{source}]")
         return None
@@ -48,7 +53,8 @@ def load_feat(self: Any, filepath: str, source: Any) -> pd.DataFrame | None:
         separator,
         [name for name, _ in columns],
         encoding=encoding,
-        categorical=source == FeatureSource.INTERACTION and self.benchmark_filename_list is None,
+        categorical=interactions and self.benchmark_filename_list is None,
+        times=self.time_field if interactions else None,
     )
     limits = self.config["seq_len"] or {}
     for name, kind in columns:
@@ -65,6 +71,30 @@ def load_feat(self: Any, filepath: str, source: Any) -> pd.DataFrame | None:
             frame[name] = pd.Series(values, index=frame.index, dtype=object)
             self.field2seqlen[name] = longest
     return frame
+
+
+def _check_interactions(self: Any, path: str, header: Sequence[str], loaded: Collection[str]) -> None:
+    """Refuse a file of interactions without its users and items; one that comes split may do without users.
+
+    Raises:
+        UserError: names the columns that there are, and where there is one alone, what columns are separated by.
+    """
+    ids = {"USER_ID_FIELD": self.uid_field, "ITEM_ID_FIELD": self.iid_field}
+    wanted = {key: name for key, name in ids.items() if name and not self.benchmark_filename_list}
+    for key, name in wanted.items():
+        if name in loaded:
+            continue
+        if name in header:
+            raise UserError(f"{path}: column '{name}' ({key}) is not loaded; list it in load_col, not in unload_col.")
+        advice = f"set {key} to one of them."
+        if len(header) == 1:
+            advice = (
+                f"field_separator is {self.config['field_separator']!r}: set it to what separates the columns of the "
+                "file (by default a tab)."
+            )
+        raise UserError(f"{path}:1: there is no column '{name}' ({key}) but {', '.join(map(repr, header))}; {advice}")
+    if not loaded:
+        raise UserError(f"{path}: no column is loaded; list some of {', '.join(header)} in load_col's 'inter'.")
 
 
 def _sequences(texts: pd.Series, separator: str, numbers: bool) -> list[npt.NDArray[Any]]:

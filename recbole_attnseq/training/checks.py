@@ -6,6 +6,7 @@ import os
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from traceback import walk_tb
 from typing import Any
 
 import yaml
@@ -86,7 +87,7 @@ def plain_errors() -> Iterator[None]:
         raise UserError(
             f"the data set could not be downloaded ({error.reason}); put its atomic files in place."
         ) from error
-    except (ValueError, NotImplementedError, KeyError, TypeError, SyntaxError, RuntimeError) as error:
+    except (ValueError, ArithmeticError, KeyError, TypeError, SyntaxError, RuntimeError) as error:
         if isinstance(error, ValueError) and "loss is nan" in str(error):
             raise UserError("the training loss is no number any more (it diverged); lower learning_rate.") from error
         if _raised_by_recbole(error):
@@ -94,6 +95,14 @@ def plain_errors() -> Iterator[None]:
             metric = re.search("There is no metric named '(.*)'", str(error))
             text = str(error.args[0]) if error.args else str(error)  # a KeyError's own text is quoted
             raise (_unknown_metric(metric[1]) if metric else UserError(" ".join(text.split()))) from error
+        model = _refusing_model(error)
+        if model:
+            discard_log()
+            text = " ".join(str(error).split()).rstrip(".!")
+            raise UserError(
+                f"{model} cannot be built with these settings ({text}); compare them with its defaults in RecBole's "
+                f"properties/model/{model}.yaml."
+            ) from error
         raise
 
 
@@ -104,6 +113,20 @@ def _unknown_metric(name: str) -> UserError:
         words = ", ".join(repr(word.strip()) for word in name.strip("[]").split(","))
         return UserError(f'metrics is no list to RecBole: {name}. Quote its names, --metrics="[{words}]".')
     return unknown_name("metric", name.lower(), metric_types)
+
+
+# What constructors raise on numbers and words that cannot be; an AttributeError, say, is a fault of code.
+_REFUSALS = (ValueError, TypeError, ZeroDivisionError, NotImplementedError)
+
+
+def _refusing_model(error: BaseException) -> str | None:
+    """The model of RecBole's that its settings do not suit: its constructor, or what that builds, made the error."""
+    if not isinstance(error, _REFUSALS) and "negative dimension" not in str(error):  # torch's RuntimeError
+        return None
+    for frame, _ in walk_tb(error.__traceback__):
+        if frame.f_code.co_name == "__init__" and frame.f_globals.get("__name__", "").startswith("recbole.model."):
+            return type(frame.f_locals["self"]).__name__
+    return None
 
 
 def _raised_by_recbole(error: BaseException) -> bool:

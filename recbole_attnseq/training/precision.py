@@ -29,6 +29,12 @@ class Precision:
     ranking: str
 
 
+def check_precision(wanted: object) -> None:
+    """Raise :class:`UserError` where a value of ``precision`` is none of its three."""
+    if wanted not in ("auto", "float32", "bfloat16"):
+        raise UserError(f"precision is {wanted!r}; choose auto, float32 or bfloat16.")
+
+
 def choose(wanted: object, device: torch.device) -> Precision:
     """The precision for ``precision: auto | float32 | bfloat16`` on a device.
 
@@ -38,8 +44,7 @@ def choose(wanted: object, device: torch.device) -> Precision:
     Raises:
         UserError: ``wanted`` is none of the three.
     """
-    if wanted not in ("auto", "float32", "bfloat16"):
-        raise UserError(f"precision is '{wanted}'; choose auto, float32 or bfloat16.")
+    check_precision(wanted)
     if device.type == "cuda":
         narrow = wanted == "bfloat16" or (wanted == "auto" and torch.cuda.is_bf16_supported())
         return Precision(

@@ -109,7 +109,7 @@ def test_the_store_gathers_nothing(workdir: Path, part: int) -> None:
         {"LS": "test_only"},
         {"RS": [0.8, 0.1, 0.1]},
         {"RS": [0.5, 0.3, 0.2]},
-        {"RS": [3, 1]},
+        {"RS": [3, 1, 0]},
     ],
 )
 def test_splits_are_recboles_row_for_row(tiny: str, quiet: dict[str, Any], split: dict[str, Any]) -> None:
