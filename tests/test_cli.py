@@ -226,9 +226,14 @@ class TestEvaluate:
         write_tiny(Path("dataset"))
         _, out, _ = attnseq("run", "--dataset=tiny", *FAST)
         *scores, checkpoint = out.splitlines()[-4:]
-        code, out, _ = attnseq("evaluate", checkpoint.removeprefix("checkpoint: "), "--model=AttnSeq")
+        kept = Path(checkpoint.removeprefix("checkpoint: ")).rename("kept.pth")
+        for folder in ("log", "saved", "log_tensorboard"):
+            shutil.rmtree(folder)
+        files = sorted(Path().rglob("*"))
+        code, out, _ = attnseq("evaluate", str(kept), "--model=AttnSeq")
         assert code == 0
         assert out.splitlines()[-3:] == scores
+        assert sorted(Path().rglob("*")) == files  # nothing is trained, so nothing is logged
 
     def test_refuses_checkpoints_that_it_cannot_use(self, attnseq: Callable[..., tuple[int, str, str]]) -> None:
         write_tiny(Path("dataset"))
