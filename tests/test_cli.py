@@ -200,6 +200,8 @@ BAD_SETTINGS: dict[str, tuple[Sequence[str], Sequence[str]]] = {
     "unordered": (["--eval_args={'order': 'RO'}"], ["TO"]),
     "missing file": (["--config_files=none.yaml"], ["none.yaml", "does not exist"]),
     "broken file": (["--config_files=my.yaml"], ["my.yaml:3", "not valid YAML"]),
+    "a device": (["--device=cuda"], ["device is 'cuda'", "gpu_id", "use_gpu=False"]),
+    "a device for a record": (["--device=cpu", "--record=runs"], ["device is 'cpu'", "gpu_id"]),
     "no processes": (["--nproc=0"], ["--nproc is 0"]),
     "no data set": (["--dataset="], ["no data set named"]),
     "a snapshot without a record": (["--snapshot=x"], ["--snapshot works with --record only"]),

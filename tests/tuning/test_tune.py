@@ -131,6 +131,7 @@ def test_seed_is_recboles_and_not_the_beginning_of_seeds(settings, space_file, w
         (["--grace", "5"], "grace is 5 s"),
         (["--hidden_siz=3"], "hidden_siz"),
         (["--seed=-1"], "seed is -1"),
+        (["--device=cuda"], "device is 'cuda', but RecBole chooses it by gpu_id and use_gpu"),
         (["--model=ItemKNN", "--k=5", "--shrink=0"], "fix all that it searches"),
         (["--sampler", "tpe:gamma=["], "'[' is no value"),
         (["--eval_args={'split': {'LS': 'valid_only'}, 'order': 'TO'}", "--seeds", "2"], "makes no test data to score"),
