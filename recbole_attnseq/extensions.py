@@ -6,16 +6,48 @@ import importlib
 import importlib.util
 import os
 import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
 
 from recbole_attnseq.errors import UserError
 
+# Files and modules that stand for those of a checkpoint which lie elsewhere by now.
+_instead: list[str] = []
 
-def import_extensions(wanted: object) -> None:
+
+@contextmanager
+def extensions_are(wanted: Sequence[str] | None) -> Iterator[None]:
+    """Meanwhile, models import these in place of what their configuration names; None or none changes nothing."""
+    before = list(_instead)
+    _instead[:] = wanted or ()
+    try:
+        yield
+    finally:
+        _instead[:] = before
+
+
+def import_a_models(config: Any) -> None:
+    """Import the extensions of a model that is built, be it new or a checkpoint's.
+
+    Where the run was started goes into the checkpoint as an attribute of the configuration: the settings keep the
+    names as they were given, since they say what was computed and must not depend on the folder.
+    """
+    if _instead:
+        import_extensions(_instead)
+    elif config["extensions"]:
+        if getattr(config, "extensions_folder", None) is None:
+            config.extensions_folder = os.getcwd()
+        import_extensions(config["extensions"], config.extensions_folder)
+
+
+def import_extensions(wanted: object, folder: str = "") -> None:
     """Import what ``extensions`` names, once in a process.
 
     Args:
         wanted: one or a list of ``FILE.py`` or of a module's name, which is looked for in the current folder too;
             None for none.
+        folder: where to look first; what is not there is looked for from the current folder.
 
     Raises:
         UserError: there is no such file or module, or it cannot be imported; names it and the reason.
@@ -27,7 +59,7 @@ def import_extensions(wanted: object) -> None:
         if not isinstance(name, str):
             raise UserError(f"extensions is {wanted!r}; give files or modules, e.g. extensions=my_encoder.py.")
         try:
-            _import(name)
+            _import(name, folder)
         except UserError:
             raise
         except Exception as error:  # whatever the user's code raises
@@ -35,21 +67,25 @@ def import_extensions(wanted: object) -> None:
             raise UserError(f"extensions: {name} cannot be imported ({what}); mend it.") from error
 
 
-def _import(name: str) -> None:
+def _import(name: str, folder: str) -> None:
     if not name.endswith(".py"):
         before = list(sys.path)
-        sys.path.insert(0, os.getcwd())
+        sys.path[:0] = [*([folder] if folder else []), os.getcwd()]
         try:
             importlib.import_module(name)
         finally:
             sys.path[:] = before
         return
-    path = os.path.abspath(name)
+    path = next(filter(os.path.isfile, (os.path.abspath(os.path.join(folder, name)), os.path.abspath(name))), None)
+    if path is None:
+        if folder and os.path.abspath(folder) != os.getcwd():  # of a checkpoint from elsewhere
+            raise UserError(
+                f"extensions: {name} is neither in {folder} any more nor here; say where it is, --extensions=FILE."
+            )
+        raise UserError(f"extensions: {name} does not exist; give the path of a Python file, or a module's name.")
     known = f"recbole_attnseq_extension:{path}"
     if known in sys.modules:
         return
-    if not os.path.isfile(path):
-        raise UserError(f"extensions: {name} does not exist; give the path of a Python file, or a module's name.")
     spec = importlib.util.spec_from_file_location(known, path)
     assert spec is not None
     assert spec.loader is not None

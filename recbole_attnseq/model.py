@@ -13,7 +13,7 @@ from torch import Tensor
 
 from recbole_attnseq.data_rules import dropouts, history_negatives
 from recbole_attnseq.errors import UserError
-from recbole_attnseq.extensions import import_extensions
+from recbole_attnseq.extensions import import_a_models
 from recbole_attnseq.item_features import item_features
 from recbole_attnseq.nn.ensemble import Ensemble
 from recbole_attnseq.nn.item_encoders import ITEM_ENCODERS
@@ -40,7 +40,7 @@ class AttnSeq(SequentialRecommender):  # type: ignore[misc]
 
     def __init__(self, config: Any, dataset: Any) -> None:
         super().__init__(config, dataset)
-        import_extensions(config["extensions"])  # a checkpoint's have not been imported by its settings
+        import_a_models(config)  # a checkpoint's have not been imported by its settings
         keys = [field.name for field in fields(NetworkSettings) if field.name not in ("items", "max_length")]
         values = {key: config[key] for key in keys}
         follows = dropouts(values, dataset.inter_num, self.n_items - 1)

@@ -97,11 +97,11 @@ def record(args: argparse.Namespace, files: list[str], settings: dict[str, Any])
     dataset = args.dataset or given.get("dataset")
     if not dataset:
         raise UserError("no data set named; add --dataset=NAME, e.g. --dataset=ml-100k.")
+    config = configure(args.model or given.get("model") or MODEL, str(dataset), files, settings)
     try:
         Path(args.record).mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise UserError(f"--record {args.record} cannot be a folder ({error}); choose another.") from error
-    config = configure(args.model or given.get("model") or MODEL, str(dataset), files, settings)
     kept = keep_freed_memory()
     how = {"fast_batches": args.fast_batches, "fast_layers": args.fast_layers, "compiled": args.compiled}
     snapshot = None

@@ -299,6 +299,8 @@ BAD_SETTINGS: dict[str, tuple[Sequence[str], Sequence[str]]] = {
     "a column to leave": (["--unload_col={'inter': 'rating'}"], ["unload_col is {'inter': 'rating'}", "write it as"]),
     "missing file": (["--config_files=none.yaml"], ["none.yaml", "does not exist"]),
     "broken file": (["--config_files=my.yaml"], ["my.yaml:3", "not valid YAML"]),
+    "a device": (["--device=cuda"], ["device is 'cuda'", "gpu_id", "use_gpu=False"]),
+    "a device for a record": (["--device=cpu", "--record=runs"], ["device is 'cpu'", "gpu_id"]),
     "no processes": (["--nproc=0"], ["--nproc is 0"]),
     "no data set": (["--dataset="], ["no data set named"]),
     "a snapshot without a record": (["--snapshot=x"], ["--snapshot works with --record only"]),
@@ -327,9 +329,14 @@ class TestEvaluate:
         write_tiny(Path("dataset"))
         _, out, _ = attnseq("run", "--dataset=tiny", *FAST)
         *scores, checkpoint = out.splitlines()[-4:]
-        code, out, _ = attnseq("evaluate", checkpoint.removeprefix("checkpoint: "), "--model=AttnSeq")
+        kept = Path(checkpoint.removeprefix("checkpoint: ")).rename("kept.pth")
+        for folder in ("log", "saved", "log_tensorboard"):
+            shutil.rmtree(folder)
+        files = sorted(Path().rglob("*"))
+        code, out, _ = attnseq("evaluate", str(kept), "--model=AttnSeq")
         assert code == 0
         assert out.splitlines()[-3:] == scores
+        assert sorted(Path().rglob("*")) == files  # nothing is trained, so nothing is logged
 
     def test_refuses_checkpoints_that_it_cannot_use(self, attnseq: Callable[..., tuple[int, str, str]]) -> None:
         write_tiny(Path("dataset"))

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import torch
 
 from recbole_attnseq import cli
 from recbole_attnseq.errors import UserError
@@ -27,6 +28,13 @@ def clean(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(USER_ENCODERS, "_parts", dict(USER_ENCODERS._parts))
 
 
+def forget() -> None:
+    """As in another process."""
+    USER_ENCODERS._parts.pop("average", None)
+    for name in [name for name in sys.modules if name.startswith("recbole_attnseq_extension:")]:
+        del sys.modules[name]
+
+
 def test_readmes_encoder_trains_is_saved_and_comes_back(
     tiny: str, workdir: Path, clean: None, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -38,11 +46,41 @@ def test_readmes_encoder_trains_is_saved_and_comes_back(
     out = capsys.readouterr().out
     checkpoint = re.search(r"checkpoint: (\S+)", out)
     assert checkpoint
-    USER_ENCODERS._parts.pop("average")
-    for name in [name for name in sys.modules if name.startswith("recbole_attnseq_extension:")]:
-        del sys.modules[name]  # as in another process
+    forget()
     _, model, *_ = load_run(checkpoint.group(1))
     assert type(model.network.user_encoder).__name__ == "RunningAverage"
+
+
+def test_a_checkpoint_finds_its_parts_from_any_folder(
+    tiny: str, workdir: Path, clean: None, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (block,) = [code for code in re.findall(r"```python\n(.*?)```", README.read_text(), re.S) if "register" in code]
+    (workdir / "average.py").write_text(block)
+    assert cli.main([*RUN, f"--data_path={workdir}/dataset", "--extensions=average.py"]) == 0
+    found = re.search(r"checkpoint: (\S+)", capsys.readouterr().out)
+    assert found
+    checkpoint = workdir / found.group(1)
+
+    def evaluate(*flags: str) -> tuple[int, str]:
+        forget()
+        code = cli.main(["evaluate", str(checkpoint), *flags])
+        printed = capsys.readouterr()
+        return code, printed.out + printed.err
+
+    # The settings, by which records and snapshots are known, do not say where.
+    assert torch.load(checkpoint, weights_only=False)["config"]["extensions"] == "average.py"
+    (workdir / "elsewhere").mkdir()
+    monkeypatch.chdir(workdir / "elsewhere")
+    code, here = evaluate()
+    assert code == 0
+    assert "test: recall@10" in here
+    (workdir / "average.py").rename("moved.py")
+    code, text = evaluate()
+    assert code == 2
+    assert f"average.py is neither in {workdir} any more nor here; say where it is, --extensions=FILE" in text
+    assert evaluate("--extensions=moved.py") == (0, here)
+    Path("moved.py").rename("average.py")
+    assert evaluate() == (0, here)
 
 
 def test_a_module_of_the_current_folder_and_only_once(workdir: Path, clean: None) -> None:

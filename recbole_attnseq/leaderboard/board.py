@@ -28,12 +28,15 @@ from typing import Any
 
 from recbole_attnseq.errors import UserError, unknown_name
 from recbole_attnseq.leaderboard.measures import ACCURACY, split_name
+from recbole_attnseq.leaderboard.published import PUBLISHED
 from recbole_attnseq.training.checks import check_model, read_files
+from recbole_attnseq.yaml_files import read_yaml
 
 _SHARED = {"config_files", "settings", "seeds", "time_limit", "tune"}
 _BOARD_KEYS = {*_SHARED, "datasets", "models", "compare"}
 _MODEL_KEYS = {*_SHARED, "model", "datasets", "only"}
 _RESERVED = {"seed", "dataset", "model", "data_path", "checkpoint_dir", "nproc", "config_files"}
+_MOST_SEED = 2**32 - 1  # NumPy's generator takes no more
 DEFAULT_COMPARE = ("NDCG@10", "Recall@10")
 
 
@@ -119,6 +122,24 @@ def read_board(path: str | os.PathLike[str]) -> Board:
     return Board(Path(place), rows, compare)
 
 
+def read_boards(folder: Path) -> tuple[list[Board], list[str]]:
+    """The leaderboards of a folder, which share one report, and a line for each other YAML file that lies there.
+
+    Raises:
+        UserError: as :func:`read_board`; names the file.
+    """
+    boards, others = [], []
+    for path in sorted(folder.glob("*.yaml")):
+        if path.name == PUBLISHED:
+            continue
+        values = read_yaml(path, "leaderboard")
+        if isinstance(values, Mapping) and "models" in values:
+            boards.append(read_board(path))
+        else:
+            others.append(f"{path} is no leaderboard (it has no 'models').")
+    return boards, others
+
+
 def _row(
     place: str, board: Mapping[str, Any], dataset: str, about: Mapping[str, Any], name: str, entry: Mapping[str, Any]
 ) -> Row:
@@ -137,8 +158,11 @@ def _row(
     for layer in layers:
         nearest.update({key: layer[key] for key in ("seeds", "time_limit", "tune") if key in layer})
     seeds = nearest.get("seeds") or [2020]
-    if not isinstance(seeds, list) or not all(type(seed) is int for seed in seeds) or len(set(seeds)) < len(seeds):
-        raise UserError(f"{what}: seeds is {seeds!r}; give different whole numbers, e.g. [2020, 2021].")
+    possible = isinstance(seeds, list) and all(type(seed) is int and 0 <= seed <= _MOST_SEED for seed in seeds)
+    if not possible or len(set(seeds)) < len(seeds):
+        raise UserError(
+            f"{what}: seeds is {seeds!r}; give different whole numbers from 0 to {_MOST_SEED}, e.g. [2020, 2021]."
+        )
     limit = nearest.get("time_limit")
     if limit is not None and (isinstance(limit, bool) or not isinstance(limit, (int, float)) or limit <= 0):
         raise UserError(f"{what}: time_limit is {limit!r}; give seconds above 0.")

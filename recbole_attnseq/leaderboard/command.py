@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from recbole_attnseq.errors import UserError
+from recbole_attnseq.errors import UserError, check_folder
 from recbole_attnseq.leaderboard.board import Board, read_board
 from recbole_attnseq.leaderboard.cells import (
     CONFLICT,
@@ -25,7 +25,9 @@ from recbole_attnseq.leaderboard.facts import SplitFacts, load_facts, read_facts
 from recbole_attnseq.leaderboard.runner import Places
 from recbole_attnseq.leaderboard.schedule import Queue, in_vain
 
-_EPILOG = """A finished run is never repeated while its configuration stays as it is; stop this command at any time and
+_EPILOG = """The report is of all leaderboards beside FILE: the other *.yaml files of its folder that have 'models'.
+
+A finished run is never repeated while its configuration stays as it is; stop this command at any time and
 start it again. Two of them may work on one folder at once: each takes the cells that the other does not have.
 
 examples:
@@ -67,8 +69,11 @@ def run(args: argparse.Namespace) -> None:
     scratch = Path(args.scratch) if args.scratch else Path(tempfile.gettempdir()) / "attnseq-leaderboard"
     places = Places(results / "runs", results / "studies", Path(args.data_path), scratch)
     board = read_board(args.config)
+    for folder in (places.runs, places.studies):
+        check_folder(folder, "results")
     if args.page:
         _check_page(Path(args.page))
+    _check_siblings(board, results)
     if args.report_only:
         _report(board, results, page=args.page)
         return
@@ -81,8 +86,9 @@ def run(args: argparse.Namespace) -> None:
     if args.dry_run:
         _list(cells, inventory, places.runs, splits, args.retry)
         return
+    check_folder(scratch, "logs and checkpoints of runs")
     queue = Queue(board, cells, places, {dataset: facts.split_hash for dataset, facts in splits.items()}, args.retry)
-    failed = queue.run(lambda: _report(board, results, quiet=True))
+    failed = queue.run(lambda: _report_meanwhile(board, results))
     _report(board, results, page=args.page)
     if failed:
         raise UserError(f"{len(failed)} of {len(cells)} cells have no result: " + "; ".join(failed))
@@ -94,6 +100,14 @@ def _check_page(page: Path) -> None:
     from recbole_attnseq.leaderboard.tables import insert, read_page
 
     insert(read_page(page), "", MARKS)
+
+
+def _check_siblings(board: Board, results: Path) -> None:
+    """Refuse a bad leaderboard beside this one now, for the same reason; name files that are none."""
+    from recbole_attnseq.leaderboard.report import check_boards
+
+    for line in check_boards(board.path.parent, results):
+        print(f"skipped: {line}")
 
 
 def _chosen(cells: Sequence[Cell], rows: str, seeds: str) -> list[Cell]:
@@ -167,3 +181,11 @@ def _report(board: Board, results: Path, quiet: bool = False, page: str | None =
     written = write_report(board.path.parent, results, Path(page) if page else None)
     if not quiet:
         print("\n".join(f"written: {path}" for path in written))
+
+
+def _report_meanwhile(board: Board, results: Path) -> None:
+    """After a cell: a file that was spoilt while it ran stops the report, not the cells that wait."""
+    try:
+        _report(board, results, quiet=True)
+    except UserError as error:
+        print(f"no report yet: {error}", flush=True)

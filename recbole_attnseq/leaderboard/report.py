@@ -9,7 +9,7 @@ from typing import Any
 
 from recbole_attnseq.errors import UserError
 from recbole_attnseq.leaderboard.ablation import Place, candidates_of, read_trials
-from recbole_attnseq.leaderboard.board import read_board
+from recbole_attnseq.leaderboard.board import read_boards
 from recbole_attnseq.leaderboard.cells import cells_of, read_inventory
 from recbole_attnseq.leaderboard.facts import HISTORY_GROUPS, POPULARITY_GROUPS, SplitFacts, read_facts
 from recbole_attnseq.leaderboard.published import PUBLISHED, read_published
@@ -52,6 +52,22 @@ def write_report(boards: Path, results: Path, page: Path | None = None) -> list[
     return written
 
 
+def check_boards(boards: Path, results: Path) -> list[str]:
+    """Refuse now what would refuse a report when hours have run: the folder's other boards, and figures of others.
+
+    Returns:
+        A line for each file there that is no leaderboard and has no part in the report.
+
+    Raises:
+        UserError: as :func:`write_report`.
+    """
+    found, others = read_boards(boards)
+    for board in found:
+        cells_of(board, results / "studies")
+    read_published(boards / PUBLISHED)
+    return others
+
+
 def assemble(boards: Path, results: Path) -> dict[str, Any]:
     """Everything that the pages show, as JSON values; depends on the files alone.
 
@@ -66,15 +82,12 @@ def assemble(boards: Path, results: Path) -> dict[str, Any]:
     facts, skipped = _facts(runs)
     tables = []
     defaults: dict[Place, list[tuple[str, RunRecord]]] = {}
-    for path in sorted(boards.glob("*.yaml")):
-        if path.name == PUBLISHED:
-            continue
-        board = read_board(path)
+    for board in read_boards(boards)[0]:
         cells = cells_of(board, results / "studies")
         inventory = read_inventory(runs, board.datasets)
         skipped += [line for line in inventory.skipped if line not in skipped]
         for dataset in board.datasets:
-            table = make_table(path.stem, dataset, board.compare, cells, inventory, facts, runs)
+            table = make_table(board.path.stem, dataset, board.compare, cells, inventory, facts, runs)
             tables.append(_as_dict(table, published.get(dataset, []), results))
             for row in table.full:
                 if row.name == MODEL:

@@ -12,28 +12,20 @@ from typing import Any
 import yaml
 
 from recbole_attnseq.errors import UserError, unknown_name
+from recbole_attnseq.yaml_files import read_yaml
 
 
 def read_files(paths: Sequence[str]) -> dict[str, Any]:
     """The merged mappings of YAML files.
 
     Raises:
-        UserError: a file is missing, is no YAML, or holds no mapping; named with its line.
+        UserError: a file is missing, is no YAML, gives a key twice, or holds no mapping; named with its line.
     """
     merged: dict[str, Any] = {}
     for path in paths:
         if not os.path.isfile(path):
             raise UserError(f"config file {path} does not exist; check the path.")
-        try:
-            with open(path, encoding="utf-8") as file:
-                values = yaml.safe_load(file)
-        except yaml.YAMLError as error:
-            mark = getattr(error, "problem_mark", None)
-            where = f"{path}:{mark.line + 1}" if mark else path
-            problem = getattr(error, "problem", None) or "it cannot be read"
-            raise UserError(f"{where}: not valid YAML ({problem}); correct that line.") from error
-        except (OSError, UnicodeDecodeError) as error:
-            raise UserError(f"config file {path} cannot be read ({error}); store it as UTF-8 text.") from error
+        values = read_yaml(path, "config file")
         if not isinstance(values, dict):
             found = "nothing" if values is None else f"a {type(values).__name__}"
             raise UserError(f"{path}: expected 'key: value' lines, found {found}; write some, or leave it out.")

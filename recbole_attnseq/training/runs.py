@@ -9,10 +9,12 @@ from typing import Any
 
 from recbole_attnseq.compat import clean_argv
 from recbole_attnseq.errors import UserError
+from recbole_attnseq.extensions import extensions_are
 from recbole_attnseq.launch import run as launch
 from recbole_attnseq.registration import MODEL
 from recbole_attnseq.training.checkpoints import read_checkpoint
 from recbole_attnseq.training.checks import check_dataset, check_model, plain_errors, read_files
+from recbole_attnseq.training.session import refuse_device
 
 
 def train_and_test(
@@ -46,6 +48,7 @@ def train_and_test(
     if not dataset:
         raise UserError("no data set named; add --dataset=NAME, e.g. --dataset=ml-100k.")
     check_model(model)
+    refuse_device(given)
     check_dataset(str(dataset), str(given.get("data_path", "dataset/")))
     with clean_argv(), plain_errors():
         return launch(
@@ -58,12 +61,16 @@ def train_and_test(
         )
 
 
-def load_run(checkpoint: str | os.PathLike[str], model: str | None = None) -> tuple[Any, Any, Any, Any, Any, Any]:
+def load_run(
+    checkpoint: str | os.PathLike[str], model: str | None = None, extensions: Sequence[str] | None = None
+) -> tuple[Any, Any, Any, Any, Any, Any]:
     """RecBole's ``load_data_and_model``, with errors in one line each.
 
     Args:
         checkpoint: a file that a trainer wrote.
         model: the model it has to hold; None allows any.
+        extensions: files or modules in place of those that it was trained with; None takes these, from the folder
+            where the run was started or, where they are gone, the current one.
 
     Returns:
         configuration, model, data set, and the train, validation and test loaders.
@@ -81,7 +88,7 @@ def load_run(checkpoint: str | os.PathLike[str], model: str | None = None) -> tu
     check_dataset(config["dataset"], os.path.dirname(os.path.normpath(config["data_path"])))
     before = config["split_hash"]
     try:
-        with plain_errors():
+        with plain_errors(), extensions_are(extensions):
             loaded: tuple[Any, Any, Any, Any, Any, Any] = load_data_and_model(str(checkpoint))
     except RuntimeError as error:
         if "state_dict" not in str(error):

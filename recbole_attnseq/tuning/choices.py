@@ -126,6 +126,8 @@ def _build(what: str, kind: Any, arguments: dict[str, Any]) -> Any:
     for key in arguments:
         if key not in accepted:
             raise unknown_name(f"argument of {what} {kind.__name__}:", key, accepted)
+    for key, value in arguments.items():
+        _check_word(f"{what} {kind.__name__}: {key}", value, accepted[key].annotation)
     missing = [
         key
         for key, parameter in accepted.items()
@@ -144,3 +146,10 @@ def _build(what: str, kind: Any, arguments: dict[str, Any]) -> Any:
             return kind(**arguments)
     except (TypeError, ValueError) as error:
         raise UserError(f"{what} {kind.__name__}: {error}") from error
+
+
+def _check_word(what: str, value: Any, annotation: Any) -> None:
+    """Refuse a word, or nothing, where Optuna wants something else: it would compare it with a number."""
+    wanted = getattr(annotation, "__name__", None) or str(annotation)
+    if (isinstance(value, str) and "str" not in wanted) or (value is None and "None" not in wanted):
+        raise UserError(f"{what} is {'nothing' if value is None else repr(value)}; it takes {wanted}.")

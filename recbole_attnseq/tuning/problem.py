@@ -16,6 +16,7 @@ from recbole_attnseq.training.checks import check_dataset, check_model, plain_er
 from recbole_attnseq.training.session import make_config
 from recbole_attnseq.tuning.search_data import SearchData
 from recbole_attnseq.tuning.space_files import load_space, shipped_space
+from recbole_attnseq.tuning.space_values import check_values
 from recbole_attnseq.tuning.spaces import Space
 
 # Settings of the place where a trial runs, not of what it computes.
@@ -65,6 +66,7 @@ class Problem:
         self.fixed = {key: config.external_config_dict.get(key, value) for key, value in self.fixed.items()}
         self.base: dict[str, Any] = dict(config.final_config_dict)
         whole.check_keys(known_keys(config) | set(given))
+        check_values(self.space, self.base)
         self.metric = str(config["valid_metric"])
         self.bigger = bool(config["valid_metric_bigger"])
         self.seed = int(config["seed"])

@@ -8,11 +8,10 @@ import os
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from recbole_attnseq.errors import UserError
 from recbole_attnseq.shipped import shipped
 from recbole_attnseq.tuning.spaces import Parameter, Space, numeric, parse_space
+from recbole_attnseq.yaml_files import read_yaml
 
 _HYPER_TYPES = ("choice", "uniform", "quniform", "loguniform")
 
@@ -25,20 +24,13 @@ def load_space(path: str) -> Space:
     """
     if not os.path.isfile(path):
         raise UserError(f"space file {path} does not exist; check the path, or leave --space out.")
+    if path.endswith((".yaml", ".yml")):
+        return parse_space(read_yaml(path, "space file"), path)
     try:
         text = Path(path).read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise UserError(f"space file {path} cannot be read ({error}).") from error
-    if not path.endswith((".yaml", ".yml")):
-        return parse_hyper_test(text, path)
-    try:
-        return parse_space(yaml.safe_load(text), path)
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        where = f"{path}:{mark.line + 1}" if mark else path
-        raise UserError(f"{where}: not valid YAML ({getattr(error, 'problem', error)}).") from error
-    except ValueError as error:  # a date that is none, for instance
-        raise UserError(f"{path}: not valid YAML ({error}).") from error
+    return parse_hyper_test(text, path)
 
 
 def shipped_space(model: str) -> str | None:

@@ -82,6 +82,8 @@ BAD: dict[str, tuple[dict[str, Any], str]] = {
     ),
     "only elsewhere": ({"models": {"Pop": {"only": ["beauty"]}}}, r"unknown data set 'beauty'"),
     "seeds": ({"seeds": [1, 1]}, r"seeds is \[1, 1\]"),
+    "a seed below 0": ({"seeds": [-1]}, r"seeds is \[-1\]; give different whole numbers from 0"),
+    "a seed too large": ({"seeds": [2**32]}, r"seeds is \[4294967296\]"),
     "time limit": ({"time_limit": -5}, r"time_limit is -5"),
     "budget": ({"tune": {"trials": 0}}, r"tune is \{'trials': 0\}"),
     "two budgets": ({"tune": {"trials": 5, "timeout": 9}}, r"tune is"),

@@ -143,6 +143,69 @@ def test_bad_flags_are_refused(
     assert words in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("dry", [["--dry-run"], []])
+@pytest.mark.parametrize("place", ["results", "results/runs", "results/studies", "scratch"])
+def test_a_file_in_the_place_of_a_folder(
+    tiny: str, workdir: Path, place: str, dry: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_board(workdir / "boards", {"Pop": None})
+    Path(place).parent.mkdir(exist_ok=True)
+    Path(place).write_text("mine")
+    files = sorted(Path().rglob("*"))
+    code = _leaderboard(*dry)
+    if place == "scratch" and dry:  # a list needs none
+        assert code == 0
+        return
+    assert code == 2
+    assert f"{place} is no folder to write in" in capsys.readouterr().err
+    assert sorted(Path().rglob("*")) == files
+
+
+class TestSiblings:
+    """The report is of all leaderboards of the folder."""
+
+    def test_a_file_that_is_no_leaderboard_is_named_and_left_out(
+        self, tiny: str, workdir: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        write_board(workdir / "boards", {"Pop": None})
+        Path("boards/mine.yaml").write_text("learning_rate: 0.1\n")
+        Path("boards/empty.yaml").write_text("")
+        assert _leaderboard() == 0
+        out = capsys.readouterr().out
+        for name in ("mine", "empty"):
+            assert f"skipped: boards/{name}.yaml is no leaderboard (it has no 'models')." in out
+        assert "Pop" in Path("results/LEADERBOARD.md").read_text()
+        assert _leaderboard("--report-only") == 0
+
+    @pytest.mark.parametrize("flags", [[], ["--dry-run"], ["--report-only"]])
+    def test_a_bad_leaderboard_is_refused_before_the_first_cell(
+        self, tiny: str, workdir: Path, flags: list[str], capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        write_board(workdir / "boards", {"Pop": None})
+        write_board(workdir / "boards", {"wide": {"model": "AttnSeq", "settings": {"n_heads": 5}}}, name="other")
+        assert _leaderboard(*flags) == 2
+        assert "boards/other.yaml: model 'wide' on 'tiny'" in capsys.readouterr().err
+        assert not Path("results").exists()
+
+    def test_one_spoilt_meanwhile_stops_no_cell(
+        self, tiny: str, workdir: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        write_board(workdir / "boards", {"Pop": {"seeds": [1, 2]}})
+        visited = []
+
+        def spoil(cell: Cell, *_: Any) -> str:
+            visited.append(cell.seed)
+            Path("boards/other.yaml").write_text("models: [")
+            return "not run"
+
+        monkeypatch.setattr("recbole_attnseq.leaderboard.schedule.run_cell", spoil)
+        assert _leaderboard() == 2
+        assert visited == [1, 2]
+        printed = capsys.readouterr()
+        assert "no report yet: boards/other.yaml:1: not valid YAML" in printed.out
+        assert printed.err.startswith("attnseq: error: boards/other.yaml:1")
+
+
 PLACES = Places(RUNS, Path("results/studies"), Path("dataset"), Path("scratch"))
 
 

@@ -9,6 +9,7 @@ import pytest
 
 from recbole_attnseq.errors import UserError
 from recbole_attnseq.tuning.space_files import load_space, parse_hyper_test
+from recbole_attnseq.tuning.space_values import check_values
 from recbole_attnseq.tuning.spaces import parse_space
 
 BASE = {"user_encoder": "transformer", "hidden_size": 64, "n_heads": 2, "learning_rate": 0.001}
@@ -135,6 +136,59 @@ def test_files_that_are_no_yaml(tmp_path, content):
     path.write_bytes(content)
     with pytest.raises(UserError, match=r"x\.yaml"):
         load_space(str(path))
+
+
+@pytest.mark.parametrize(
+    ("content", "answer"),
+    [
+        ("parameter: {}", "{}: a space needs 'parameters:'"),
+        ("parameters: {a: {type: float, low: 2, high: 1}}", "{}: a: the range 2 to 1 is empty; swap low and high."),
+    ],
+)
+def test_what_is_wrong_in_yaml_is_said_once(tmp_path, content, answer):
+    path = tmp_path / "x.yaml"
+    path.write_text(content)
+    with pytest.raises(UserError) as error:
+        load_space(str(path))
+    assert str(error.value).startswith(answer.format(path))
+    assert str(error.value).count(str(path)) == 1
+
+
+DEFAULTS = {**BASE, "dropout_prob": 0, "mlp_hidden_size": [64], "embedding_dropout_prob": "auto", "weight_average": 0.9}
+
+
+@pytest.mark.parametrize(
+    ("key", "spec", "words"),
+    [
+        ("learning_rate", {"type": "float", "low": -0.1, "high": 0.1}, r"as -0.1; it takes a number above 0"),
+        ("learning_rate", {"type": "float", "low": 0, "high": 0.1}, r"as 0.0; it takes a number above 0"),
+        ("learning_rate", {"type": "choice", "values": [0.1, "fast"]}, r"as 'fast'; it takes a number"),
+        ("hidden_size", {"type": "choice", "values": [64, -8]}, r"as -8; it takes a whole number above 0"),
+        ("hidden_size", {"type": "choice", "values": ["64", "wide"]}, r"as 'wide'; it takes a number"),
+        ("hidden_size", {"type": "float", "low": 8, "high": 64}, r"as 8.0; it takes a whole number above 0"),
+        ("n_heads", {"type": "int", "low": 0, "high": 4}, r"as 0; it takes a whole number above 0"),
+        ("dropout_prob", {"type": "float", "low": 0, "high": 2}, r"as 2.0; it takes a probability"),
+    ],
+)
+def test_values_that_no_run_can_have(key, spec, words):
+    with pytest.raises(UserError, match=f"space.yaml: {key} would be tried {words}"):
+        check_values(space(**{key: spec}), DEFAULTS)
+
+
+@pytest.mark.parametrize(
+    ("key", "values"),
+    [
+        ("hidden_size", [8, "16"]),
+        ("learning_rate", ["1e-3", 1]),
+        ("mlp_hidden_size", ["[64,64]", [32]]),
+        ("embedding_dropout_prob", ["auto", 0.1]),
+        ("weight_average", [0.9, 0, False, None]),
+        ("dropout_prob", [0, 0.5]),
+        ("unknown_size", ["wide", -1]),
+    ],
+)
+def test_values_that_may_be(key, values):
+    check_values(space(**{key: {"type": "choice", "values": values}}), DEFAULTS)
 
 
 def test_what_a_run_writes_into_a_value_stays_out_of_the_space():

@@ -115,6 +115,11 @@ def test_seed_is_recboles_and_not_the_beginning_of_seeds(settings, space_file, w
         (["--pruner", "percentile"], "PercentilePruner needs percentile; write PercentilePruner:percentile=VALUE"),
         (["--pruner", "medain"], "unknown pruner 'medain'. Did you mean 'median'?"),
         (["--pruner", "median:n_startup_trials=-1"], "pruner MedianPruner"),
+        (["--pruner=median:n_warmup_steps=abc"], "pruner MedianPruner: n_warmup_steps is 'abc'; it takes int."),
+        (["--pruner=median:n_warmup_steps=~"], "pruner MedianPruner: n_warmup_steps is nothing; it takes int."),
+        (["--pruner=hyperband:reduction_factor=x"], "reduction_factor is 'x'; it takes int."),
+        (["--sampler=tpe:seed=x"], "sampler TPESampler: seed is 'x'; it takes int | None."),
+        (["--space", "negative.yaml"], "negative.yaml: learning_rate would be tried as -1.0; it takes a number above"),
         (["--storage", "redis://x"], "is of no known kind"),
         (["--space", "none.yaml"], "space file none.yaml does not exist"),
         (["--model", "LINE"], "no space for LINE"),
@@ -126,6 +131,7 @@ def test_seed_is_recboles_and_not_the_beginning_of_seeds(settings, space_file, w
         (["--grace", "5"], "grace is 5 s"),
         (["--hidden_siz=3"], "hidden_siz"),
         (["--seed=-1"], "seed is -1"),
+        (["--device=cuda"], "device is 'cuda', but RecBole chooses it by gpu_id and use_gpu"),
         (["--model=ItemKNN", "--k=5", "--shrink=0"], "fix all that it searches"),
         (["--sampler", "tpe:gamma=["], "'[' is no value"),
         (["--eval_args={'split': {'LS': 'valid_only'}, 'order': 'TO'}", "--seeds", "2"], "makes no test data to score"),
@@ -134,6 +140,7 @@ def test_seed_is_recboles_and_not_the_beginning_of_seeds(settings, space_file, w
 )
 def test_bad_input_is_one_line_and_exit_code_2(words, answer, settings, workdir, capsys):
     kept = {key: value for key, value in settings.items() if f"--{key}=" not in words[0]}
+    Path("negative.yaml").write_text("parameters: {learning_rate: {type: float, low: -1, high: 1}}")
     assert main(["tune", "--dataset", "cycle", "--no_progress", *words, *flags(kept)]) == 2
     error = capsys.readouterr().err
     assert error.count("\n") == 1

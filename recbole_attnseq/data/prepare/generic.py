@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -32,6 +34,8 @@ _FORMATS = {
     ".pq": ("parquet", ","),
     ".xlsx": ("xlsx", ","),
 }
+_WORDS = ("comma", "semicolon", "tab", "pipe")
+_MARKS = {"\\t": "\t", **dict(zip(_WORDS, ",;\t|", strict=True))}
 _FRAME_ROWS = 1 << 18
 SEQUENCES = "sequences"
 SEQUENCE_COLUMNS = ("user", "item")
@@ -166,7 +170,7 @@ def prepare_files(
 
 
 def _separator(text: str) -> str:
-    decoded = {"\\t": "\t", "tab": "\t", "comma": ",", "semicolon": ";", "pipe": "|"}.get(text, text)
+    decoded = _MARKS.get(text, text)
     if not decoded or "\n" in decoded or "\r" in decoded or '"' in decoded or not decoded.isascii():
         raise UserError(f"--separator {text!r} cannot separate columns; give for example ',' or '\\t' or '::'.")
     return decoded
@@ -181,14 +185,38 @@ def _check_header(table: Table, member: Member, form: Interactions) -> None:
     """Names a column that a text table lacks before the long read, with those it has."""
     if table.format not in ("delimited", SEQUENCES):
         return
-    names = table.columns
+    names, line = table.columns, ""
     if names is None:
         with member.open() as stream:
-            replace = table.separator if len(table.separator) > 1 else ""
-            names = header(TextStream(stream, member.label, table.encoding, replace).readline(), table)
-    lacking = sorted(raw_columns(form) - set(names))
+            several = table.separator if len(table.separator) > 1 else ""
+            text = TextStream(stream, member.label, table.encoding, several)
+            line = text.readline()
+            if not line.strip():
+                what = "its first line" if text.read(1) else "the file"
+                raise UserError(
+                    f"{member.label}: {what} is empty, where the columns' names should be; give another file, or the "
+                    "names by --columns."
+                )
+        names = header(line, table)
+    wanted = sorted(raw_columns(form))
+    lacking = [name for name in wanted if name not in names]
     if lacking:
-        raise UserError(f"{member.label}: {unknown_name('column', lacking[0], names[:50])}")
+        hint = _separator_hint(line, table) if len(names) == 1 else ""
+        raise UserError(f"{member.label}: {unknown_name('column', lacking[0], names[:50])}{hint}")
+    _check_once(member.label, wanted, names)
+
+
+def _separator_hint(line: str, table: Table) -> str:
+    """What to say where a header is one column, and would be several with another separator."""
+    counts = {word: len(header(line, replace(table, separator=_MARKS[word]))) for word in _WORDS}
+    word = max(counts, key=lambda word: counts[word])
+    return f" The line has {counts[word]} columns with --separator {word}." if counts[word] > 1 else ""
+
+
+def _check_once(label: str, wanted: Iterable[str], names: Sequence[str]) -> None:
+    twice = next((name for name in wanted if names.count(name) > 1), None)
+    if twice is not None:
+        raise UserError(f"{label}: there are {names.count(twice)} columns '{twice}'; rename all but the one to read.")
 
 
 def prepare_frame(
@@ -233,6 +261,7 @@ def prepare_frame(
     lacking = sorted(raw_columns(form) - set(names))
     if lacking:
         raise unknown_name("column of the DataFrame", lacking[0], names)
+    _check_once("the DataFrame", sorted(raw_columns(form)), names)
     report = Report()
 
     def feed(collector: Collector) -> None:

@@ -262,6 +262,38 @@ def test_missing_column_lists_those_there_are(tmp_path: Path) -> None:
         _generic(write(tmp_path / "q", x__parquet=b"PAR1 no"), tmp_path)
 
 
+@pytest.mark.parametrize(
+    ("name", "content", "options", "words"),
+    [
+        ("x.csv", b"", {}, r"x\.csv: the file is empty, where the columns' names should be"),
+        ("x.csv", b"", {"quoted": False}, r"x\.csv: the file is empty"),
+        ("x.csv", b"\nuser,item,time\na,b,1\n", {}, r"x\.csv: its first line is empty"),
+        ("x.csv", _csv(";"), {}, r"unknown column 'item'\..* The line has 4 columns with --separator semicolon\."),
+        ("x.csv", _csv("\t"), {}, r"with --separator tab\."),
+        ("x.tsv", _csv("|"), {}, r"with --separator pipe\."),
+        ("x.tsv", _csv(","), {}, r"with --separator comma\."),
+        ("x.csv", text("user", "a"), {}, r"Known: user\.$"),
+        ("x.csv", text("user,item,time,item", "a,b,1,c"), {}, r"x\.csv: there are 2 columns 'item'; rename"),
+        ("x.csv", text("a,b,1,c"), {"columns": ("user", "item", "time", "item")}, r"there are 2 columns 'item'"),
+    ],
+)
+def test_headers_that_cannot_be_meant(
+    tmp_path: Path, name: str, content: bytes, options: dict[str, Any], words: str
+) -> None:
+    path = write(tmp_path / "raw", **{name: content}) / name
+    with pytest.raises(UserError, match=words):
+        _generic(path, tmp_path, **options)
+    assert not (tmp_path / "mine").exists()
+
+
+def test_a_column_that_nobody_reads_may_occur_twice(tmp_path: Path) -> None:
+    path = write(tmp_path / "raw", x__csv=text("user,item,time,x,x", "a,b,1,2,3"))
+    assert lines(_generic(path, tmp_path))[1:] == ["a\tb\t1"]
+    frame = pd.DataFrame([["a", "b", "c"]], columns=["user", "item", "item"])
+    with pytest.raises(UserError, match="the DataFrame: there are 2 columns 'item'"):
+        prepare_frame(frame, tmp_path / "two", user="user", item="item")
+
+
 def test_fields_are_checked(tmp_path: Path) -> None:
     path = write(tmp_path / "raw", x__csv=_csv())
     for field in ("score", "score:number", ":token"):
