@@ -173,6 +173,14 @@ def _kmeans_if_there(node: ast.AST) -> ast.AST:
     return node
 
 
+def _labels_are_no_places(node: ast.AST) -> ast.AST:
+    if isinstance(node, ast.FunctionDef) and node.name == "_filter_nan_user_or_item":
+        for call in ast.walk(node):
+            if isinstance(call, ast.Call) and _method(call) == "drop":
+                call.args = [given.slice if isinstance(given, ast.Subscript) else given for given in call.args]
+    return node
+
+
 def _folder_may_exist(node: ast.AST) -> ast.AST:
     if isinstance(node, ast.Call) and ast.unparse(node.func) == "os.makedirs":
         node.keywords.append(ast.keyword("exist_ok", ast.Constant(True)))
@@ -897,6 +905,14 @@ REMEDIES: tuple[Remedy, ...] = (
         "the mean of all, and is what its user is tested on where that is the latest",
         "RecBole checks the type of TIME_FIELD, and drops what it cannot order",
         patches=(("recbole.data.dataset.dataset", _times_are_numbers),),
+    ),
+    Remedy(
+        "rows without ids",
+        "labels of rows to drop are taken for places: where a row lacks its user and a later one its item, another row "
+        "is dropped, and the item that is none is kept",
+        "RecBole drops by label",
+        trigger=("def _filter_nan_user_or_item",),
+        rewrite=_labels_are_no_places,
     ),
     Remedy(
         "arrow loading",

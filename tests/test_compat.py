@@ -230,6 +230,17 @@ def _times_are_numbers() -> None:
     refused(lambda: create_dataset(config_of("Pop", "none", eval_args=by_time)), "none.inter", "no row has a value")
 
 
+@probe("rows without ids")
+def _rows_without_ids() -> None:
+    from recbole.data import create_dataset
+
+    rows = [(None, "i0", 0), ("u", "i1", 1), ("u", None, 2), ("u", "i2", 3), ("u", "i3", 4)]
+    write_interactions(Path("dataset"), "holes", rows)
+    dataset = create_dataset(config_of("Pop", "holes"))
+    items = dataset.field2id_token["item_id"][dataset.inter_feat["item_id"].to_numpy()]
+    assert sorted(items) == ["i1", "i2", "i3"]
+
+
 @probe("arrow loading")
 def _arrow_loading() -> None:
     from recbole.data import create_dataset
