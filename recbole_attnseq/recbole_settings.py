@@ -11,8 +11,9 @@ from recbole_attnseq.eval_args import check_eval_args
 _FIELDS = ("USER_ID_FIELD", "ITEM_ID_FIELD", "RATING_FIELD", "TIME_FIELD", "LABEL_FIELD", "NEG_PREFIX", "LIST_SUFFIX",
     "ITEM_LIST_LENGTH_FIELD", "POSITION_FIELD", "HEAD_ENTITY_ID_FIELD", "TAIL_ENTITY_ID_FIELD", "RELATION_ID_FIELD",
     "ENTITY_ID_FIELD")  # fmt: skip
+MOST_SEED = 2**32 - 1  # NumPy's generator takes no more
 _WHOLE: dict[str, tuple[int, int | None]] = {  # least and most
-    "seed": (0, 2**32 - 1), "eval_step": (0, None), "worker": (0, None), "epochs": (0, None),
+    "seed": (0, MOST_SEED), "eval_step": (0, None), "worker": (0, None), "epochs": (0, None),
     "stopping_step": (0, None), "train_batch_size": (1, None), "eval_batch_size": (1, None),
     "loss_decimal_place": (0, None), "metric_decimal_place": (0, None), "MAX_ITEM_LIST_LENGTH": (1, None),
 }  # fmt: skip
@@ -34,6 +35,11 @@ def check_common(given: Mapping[str, Any], defaults: Mapping[str, Any]) -> None:
     """
     from recbole.utils import ModelType
 
+    if "device" in given:
+        raise UserError(
+            f"device is {given['device']!r}, but RecBole chooses it by gpu_id and use_gpu: leave it out, and set "
+            "gpu_id=0 for the first GPU or use_gpu=False for the CPU."
+        )
     values = {**defaults, **given}
     check_eval_args(
         values["eval_args"], values["MODEL_TYPE"] == ModelType.SEQUENTIAL, values.get("benchmark_filename") is not None

@@ -29,6 +29,7 @@ from typing import Any
 from recbole_attnseq.errors import UserError, unknown_name
 from recbole_attnseq.leaderboard.measures import ACCURACY, split_name
 from recbole_attnseq.leaderboard.published import PUBLISHED
+from recbole_attnseq.recbole_settings import MOST_SEED
 from recbole_attnseq.training.checks import check_model, read_files
 from recbole_attnseq.yaml_files import read_yaml
 
@@ -36,7 +37,6 @@ _SHARED = {"config_files", "settings", "seeds", "time_limit", "tune"}
 _BOARD_KEYS = {*_SHARED, "datasets", "models", "compare"}
 _MODEL_KEYS = {*_SHARED, "model", "datasets", "only"}
 _RESERVED = {"seed", "dataset", "model", "data_path", "checkpoint_dir", "nproc", "config_files"}
-_MOST_SEED = 2**32 - 1  # NumPy's generator takes no more
 DEFAULT_COMPARE = ("NDCG@10", "Recall@10")
 
 
@@ -158,10 +158,10 @@ def _row(
     for layer in layers:
         nearest.update({key: layer[key] for key in ("seeds", "time_limit", "tune") if key in layer})
     seeds = nearest.get("seeds") or [2020]
-    possible = isinstance(seeds, list) and all(type(seed) is int and 0 <= seed <= _MOST_SEED for seed in seeds)
+    possible = isinstance(seeds, list) and all(type(seed) is int and 0 <= seed <= MOST_SEED for seed in seeds)
     if not possible or len(set(seeds)) < len(seeds):
         raise UserError(
-            f"{what}: seeds is {seeds!r}; give different whole numbers from 0 to {_MOST_SEED}, e.g. [2020, 2021]."
+            f"{what}: seeds is {seeds!r}; give different whole numbers from 0 to {MOST_SEED}, e.g. [2020, 2021]."
         )
     limit = nearest.get("time_limit")
     if limit is not None and (isinstance(limit, bool) or not isinstance(limit, (int, float)) or limit <= 0):

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from recbole_attnseq.errors import UserError, check_folder
-from recbole_attnseq.leaderboard.board import Board, read_board
+from recbole_attnseq.leaderboard.board import Board, read_board, read_boards
 from recbole_attnseq.leaderboard.cells import (
     CONFLICT,
     DONE,
@@ -73,15 +73,15 @@ def run(args: argparse.Namespace) -> None:
         check_folder(folder, "results")
     if args.page:
         _check_page(Path(args.page))
-    _check_siblings(board, results)
     if args.report_only:
+        _say_skipped(read_boards(board.path.parent)[1])
         _report(board, results, page=args.page)
         return
+    _check_siblings(board, results)
     cells = _chosen(cells_of(board, places.studies), args.rows, args.seeds)
     datasets = list(dict.fromkeys(cell.row.dataset for cell in cells))
     inventory = read_inventory(places.runs, _all_datasets(places.runs, datasets))
-    for line in inventory.skipped:
-        print(f"skipped: {line}")
+    _say_skipped(inventory.skipped)
     splits = {dataset: _load(board, dataset, places.data) for dataset in datasets}
     if args.dry_run:
         _list(cells, inventory, places.runs, splits, args.retry)
@@ -106,7 +106,11 @@ def _check_siblings(board: Board, results: Path) -> None:
     """Refuse a bad leaderboard beside this one now, for the same reason; name files that are none."""
     from recbole_attnseq.leaderboard.report import check_boards
 
-    for line in check_boards(board.path.parent, results):
+    _say_skipped(check_boards(board.path.parent, results))
+
+
+def _say_skipped(lines: Sequence[str]) -> None:
+    for line in lines:
         print(f"skipped: {line}")
 
 

@@ -189,17 +189,18 @@ class MultiHead(Attention):
         inside = (~hidden).to(spread)  # (B, L, 1)
         share = self.width // self.heads
         keys = self.keys(spread)
+        moderate = [self._moderate(*pair) for pair in zip(keys, candidates.split(share, dim=-1), strict=True)]
         sums = [torch.cat([u * inside, inside], dim=-1).transpose(1, 2) for u in spread.split(share, dim=-1)]
         kept = torch.is_grad_enabled() or spread.device.type != "cpu"
         step = candidates.shape[-2] if kept else max(1, _CACHED_LOGITS // hidden.numel())
         parts = []
         for some in candidates.split(step, dim=-2):
             past = spread.new_zeros(())
-            for key, total, v in zip(keys, sums, some.split(share, dim=-1), strict=True):
+            for key, total, v, small in zip(keys, sums, some.split(share, dim=-1), moderate, strict=True):
                 turned = v.transpose(-1, -2)
                 logits = torch.matmul(key, turned)  # (B, L, K)
                 logits = logits.to(torch.promote_types(logits.dtype, torch.float32))  # autocast gives them narrow
-                if not self._moderate(key, v):
+                if not small:
                     logits = logits.masked_fill(hidden, float("-inf"))
                     logits = logits - logits.detach().amax(1, keepdim=True)
                 summed = torch.matmul(total, logits.exp_())  # (B, D / heads + 1, K)

@@ -14,7 +14,6 @@ from recbole_attnseq.launch import run as launch
 from recbole_attnseq.registration import MODEL
 from recbole_attnseq.training.checkpoints import read_checkpoint
 from recbole_attnseq.training.checks import check_dataset, check_model, plain_errors, read_files
-from recbole_attnseq.training.session import refuse_device
 
 
 def train_and_test(
@@ -48,7 +47,6 @@ def train_and_test(
     if not dataset:
         raise UserError("no data set named; add --dataset=NAME, e.g. --dataset=ml-100k.")
     check_model(model)
-    refuse_device(given)
     check_dataset(str(dataset), str(given.get("data_path", "dataset/")))
     with clean_argv(), plain_errors():
         return launch(

@@ -90,22 +90,8 @@ def make_config(model: str, dataset: str, files: Sequence[str], settings: Mappin
     """
     from recbole.config import Config
 
-    refuse_device({**read_files(files), **settings})
     with clean_argv(), plain_errors():
         return Config(model=model, dataset=dataset, config_file_list=list(files), config_dict=dict(settings))
-
-
-def refuse_device(given: Mapping[str, Any]) -> None:
-    """Refuse the setting ``device``, which RecBole overwrites with what it chooses.
-
-    Raises:
-        UserError: it is given.
-    """
-    if "device" in given:
-        raise UserError(
-            f"device is {given['device']!r}, but RecBole chooses it by gpu_id and use_gpu: leave it out, and set "
-            "gpu_id=0 for the first GPU or use_gpu=False for the CPU."
-        )
 
 
 def make_trainer(config: Any, train_data: Any) -> Any:
