@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import fields
 from logging import getLogger
 from typing import Any
@@ -11,6 +12,7 @@ from recbole.model.abstract_recommender import SequentialRecommender
 from recbole.utils import InputType
 from torch import Tensor
 
+from recbole_attnseq.data.dataset import MOMENT, training_events
 from recbole_attnseq.data_rules import dropouts, history_negatives
 from recbole_attnseq.errors import UserError
 from recbole_attnseq.extensions import import_a_models
@@ -21,6 +23,7 @@ from recbole_attnseq.nn.losses import LOSSES
 from recbole_attnseq.nn.network import Network
 from recbole_attnseq.nn.packing import Packing
 from recbole_attnseq.nn.settings import NetworkSettings
+from recbole_attnseq.nn.trends import Events, Trends
 
 SPARSE_ABOVE = 50_000  # items; below, a dense update is the faster one (measured at width 64, 4,096 tokens a step)
 
@@ -63,17 +66,22 @@ class AttnSeq(SequentialRecommender):  # type: ignore[misc]
         compared = history_negatives(config, dataset)
         self.resolved = {**follows, "history_negatives": compared, "sparse_updates": bool(sparse)}  # auto no more
 
+        spans, budget = check_trends(config["trends"]), elements(config["memory_budget"])
+        events = Events(*training_events(dataset), count=self.n_items, budget=budget) if spans else None
+
         def build() -> Network:
             return Network(
                 settings,
-                budget=elements(config["memory_budget"]),
+                budget=budget,
                 sparse=bool(sparse),
                 history_negatives=compared,
                 features=features,
+                trends=Trends(events, spans) if events is not None else None,
             )
 
         members = check_members(config["members"])
         self.network = build() if members == 1 else Ensemble(members, build)
+        self.timely = events is not None  # whether scores depend on when they are asked for
 
     def pack(self, interaction: Any) -> tuple[Tensor, Packing]:
         """The histories of a RecBole batch, (B, L) padded on the right, as (T,) items and their packing."""
@@ -81,20 +89,26 @@ class AttnSeq(SequentialRecommender):  # type: ignore[misc]
         column = torch.arange(padded.shape[1], device=padded.device)
         return padded[column < lengths[:, None]], Packing(lengths, self.max_seq_length)
 
+    def _moments(self, interaction: Any) -> Tensor | None:
+        """When each row of a batch asks, where scores depend on it."""
+        return interaction[MOMENT] if self.timely else None
+
     def calculate_loss(self, interaction: Any) -> Tensor:
         """Mean loss over a batch of prefixes, each with one target; what RecBole's plain trainer calls."""
         items, packing = self.pack(interaction)
-        return self.network.loss(items, packing, packing.last, interaction[self.POS_ITEM_ID])
+        return self.network.loss(
+            items, packing, packing.last, interaction[self.POS_ITEM_ID], self._moments(interaction)
+        )
 
     def predict(self, interaction: Any) -> Tensor:
         """Scores (B,) of one item a history."""
         items, packing = self.pack(interaction)
-        return self.network.pair_scores(items, packing, interaction[self.ITEM_ID])
+        return self.network.pair_scores(items, packing, interaction[self.ITEM_ID], self._moments(interaction))
 
     def full_sort_predict(self, interaction: Any) -> Tensor:
         """Scores (B, N) of all items."""
         items, packing = self.pack(interaction)
-        return self.network.scores(items, packing)
+        return self.network.scores(items, packing, moments=self._moments(interaction))
 
     def forward(self, item_seq: Tensor, item_seq_len: Tensor) -> Tensor:
         """States (B, D) at the end of each history (B, L) of the given lengths (B,); (B, E * D) with E members."""
@@ -125,3 +139,22 @@ def check_members(members: object) -> int:
     if isinstance(members, bool) or not isinstance(members, int) or members < 1:
         raise UserError(f"members is {members!r}; give the number of networks that score together, 1 or more.")
     return members
+
+
+def check_trends(spans: object) -> Sequence[float]:
+    """The spans of recent popularity that join the scores; none where nothing is said.
+
+    Raises:
+        UserError: no list of lengths of time above 0.
+    """
+    if spans is None or spans is False:
+        return ()
+    good = isinstance(spans, (list, tuple)) and all(
+        isinstance(span, (int, float)) and not isinstance(span, bool) and 0 < span < float("inf") for span in spans
+    )
+    if not good or not spans:
+        raise UserError(
+            f"trends is {spans!r}; give a list of lengths of time in the unit of TIME_FIELD, such as [3600, 86400] for "
+            "an hour and a day, or leave it out."
+        )
+    return tuple(spans)  # type: ignore[arg-type]

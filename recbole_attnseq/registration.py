@@ -24,7 +24,7 @@ _MODULE = "recbole.model.sequential_recommender.attnseq"
 _OPTIONAL_KEYS = (
     "model", "dataset", "config_files", "local_rank", "world_size", "ip", "port", "nproc", "offset",
     "benchmark_filename", "single_spec", "encoding", "reg_weight", "numerical_features", "wandb_project",
-    "split_hash", "dataset_config", "selected_features", "members", "extensions",
+    "split_hash", "dataset_config", "selected_features", "members", "trends", "extensions",
 )  # fmt: skip
 
 
@@ -147,7 +147,7 @@ def check_settings(values: dict[str, Any]) -> None:
     from recbole_attnseq.data_rules import check_history_negatives, dropouts
     from recbole_attnseq.extensions import import_extensions
     from recbole_attnseq.item_features import check_selected
-    from recbole_attnseq.model import check_members, elements
+    from recbole_attnseq.model import check_members, check_trends, elements
     from recbole_attnseq.nn.item_encoders import ITEM_ENCODERS
     from recbole_attnseq.nn.losses import LOSSES
     from recbole_attnseq.nn.settings import NetworkSettings
@@ -165,6 +165,7 @@ def check_settings(values: dict[str, Any]) -> None:
     check_precision(values.get("precision"))
     check_history_negatives(values)
     check_members(values.get("members"))
+    check_trends(values.get("trends"))
     if values.get("sparse_updates") not in ("auto", True, False):
         raise UserError(f"sparse_updates is {values.get('sparse_updates')!r}; choose auto, True or False.")
     if values["sparse_updates"] is True and not LOSSES[values["loss_type"]].sampled:

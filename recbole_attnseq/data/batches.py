@@ -24,16 +24,19 @@ class Batch:
         lengths: (B,) tokens of each history.
         queries: (M,) tokens, ascending, whose next item is a target.
         targets: (M,) that item.
+        moments: (M,) float64 time of each target, None where nobody asks for it.
     """
 
     items: Tensor
     lengths: Tensor
     queries: Tensor
     targets: Tensor
+    moments: Tensor | None = None
 
     def to(self, device: torch.device) -> Batch:
         """The same on another device."""
-        return Batch(*(x.to(device, non_blocking=True) for x in (self.items, self.lengths, self.queries, self.targets)))
+        parts = (self.items, self.lengths, self.queries, self.targets, self.moments)
+        return Batch(*(None if x is None else x.to(device, non_blocking=True) for x in parts))  # type: ignore[arg-type]
 
 
 class SequenceBatches:
@@ -146,7 +149,8 @@ class SequenceBatches:
         if idle:
             items = torch.cat([items, items.new_zeros(idle)])
             lengths = torch.cat([lengths, lengths.new_tensor([idle])])
-        return Batch(items, lengths, queries, self.store.items[target])
+        moments = None if self.store.moment is None else self.store.moment[rows]
+        return Batch(items, lengths, queries, self.store.items[target], moments)
 
 
 def fill(count: Tensor, size: int) -> Tensor:

@@ -10,14 +10,26 @@ import numpy.typing as npt
 import pandas as pd
 import torch
 from recbole.data.dataset.sequential_dataset import SequentialDataset
+from torch import Tensor
 
 from recbole_attnseq.data.prefixes import PrefixInteraction
 from recbole_attnseq.data.store import SequenceStore
 from recbole_attnseq.errors import UserError
 
+# The exact time of a row's target, where trends ask for it: RecBole keeps times in float32, where a minute is lost. A
+# header of an atomic file cannot have this name.
+MOMENT = "time:exact"
+
 
 class AttnSeqDataset(SequentialDataset):  # type: ignore[misc]
     """Rows, fields and splits are RecBole's; :meth:`store` is the way around its padded rows."""
+
+    def data_augmentation(self) -> None:
+        """RecBole's rows; where ``trends`` ask for them, with the exact time of each row's target."""
+        super().data_augmentation()
+        if self.config["trends"] and getattr(self, "exact_times", None) is not None:
+            columns = self.inter_feat.interaction
+            columns[MOMENT] = torch.from_numpy(self.exact_times)[columns.target]
 
     def leave_one_out(self, group_by: str, leave_one_mode: str) -> list[Any]:
         """RecBole's split, row for row, without a Python list of every row of every user."""
@@ -81,6 +93,7 @@ def sequence_store(dataset: Any) -> SequenceStore:
             target=columns.target,
             length=columns.length,
             sequence=columns[dataset.uid_field],
+            moment=columns.get(MOMENT),
         )
     history = getattr(dataset, f"{dataset.iid_field}_list_field")
     lengths = feat[dataset.item_list_length_field]
@@ -91,3 +104,30 @@ def sequence_store(dataset: Any) -> SequenceStore:
             f"{history} (row {int(empty[0]) + 1} is the first): leave rows without a history out."
         )
     return SequenceStore.from_rows(feat[history], lengths, feat[dataset.iid_field])
+
+
+def training_events(dataset: Any) -> tuple[Tensor, Tensor]:
+    """When and of what the interactions are that training knows: its targets, and the histories before them.
+
+    Args:
+        dataset: the training part of a split.
+
+    Returns:
+        Times (E,) float64 and item numbers (E,).
+
+    Raises:
+        UserError: the rows have no exact times.
+    """
+    feat = dataset.inter_feat
+    columns = feat.interaction
+    if not isinstance(feat, PrefixInteraction) or MOMENT not in columns:
+        raise UserError(
+            "trends need the time of every interaction: load TIME_FIELD's column, set eval_args' order to TO, and "
+            "leave benchmark_filename out."
+        )
+    items, times = columns.flat[dataset.iid_field], torch.from_numpy(dataset.exact_times)
+    edges = torch.zeros(len(items) + 1, dtype=torch.long)
+    edges.index_add_(0, columns.target - columns.length, torch.ones_like(columns.target))
+    edges.index_add_(0, columns.target + 1, -torch.ones_like(columns.target))
+    known = edges.cumsum(0)[:-1] > 0
+    return times[known], items[known]

@@ -17,12 +17,14 @@ class SequenceStore:
         target: (R,) position in ``items`` of each target, ascending within a sequence.
         length: (R,) length of the history before each target, at least 1.
         sequence: (R,) which sequence (user) each target belongs to; equal ones adjacent.
+        moment: (R,) float64 time of each target, None where nobody asks for it.
     """
 
     items: Tensor
     target: Tensor
     length: Tensor
     sequence: Tensor
+    moment: Tensor | None = None
 
     @classmethod
     def from_rows(cls, histories: Tensor, lengths: Tensor, targets: Tensor) -> SequenceStore:
@@ -43,7 +45,8 @@ class SequenceStore:
     def sorted_by_position(self) -> SequenceStore:
         """The same targets in the order of the flat array, so that a sequence's targets are adjacent."""
         order = torch.argsort(self.target)
-        return SequenceStore(self.items, self.target[order], self.length[order], self.sequence[order])
+        moment = None if self.moment is None else self.moment[order]
+        return SequenceStore(self.items, self.target[order], self.length[order], self.sequence[order], moment)
 
 
 @dataclass(frozen=True)

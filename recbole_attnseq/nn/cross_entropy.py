@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -9,6 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from recbole_attnseq.nn.history import Histories
+from recbole_attnseq.nn.trends import Requests
 
 # Logits at a time. They are overwritten by their softmax and then by the next chunk's, so that the same few megabytes
 # are used all the time: new memory costs a CPU more than the arithmetic does.
@@ -38,8 +40,11 @@ class _LinearCrossEntropy(torch.autograd.Function):
         chunk: int,
         low: torch.dtype,
         histories: Histories | None,
+        strengths: Tensor | None,
+        requests: Requests | None,
     ) -> Tensor:
         state_gradient, item_gradient = torch.empty_like(states), torch.zeros_like(items)
+        strength_gradient = None if strengths is None else torch.zeros_like(strengths)
         narrow_states, narrow_items = states.to(low), items.to(low)
         transposed = narrow_items.T
         count = len(states)
@@ -50,8 +55,11 @@ class _LinearCrossEntropy(torch.autograd.Function):
             rows, real = slice(start, start + chunk), min(chunk, count - start)
             queries = narrow_states[rows]
             left_out = histories.part(rows) if histories else None
-            probabilities = _softmax(queries, transposed, left_out, workspace[: len(queries)])
-            losses[rows] = _losses(queries, transposed, left_out, probabilities, targets[rows])
+            recent = _Recent(strengths, requests.features(rows)) if requests and strengths is not None else None
+            probabilities = _softmax(queries, transposed, left_out, recent, workspace[: len(queries)])
+            losses[rows] = _losses(queries, transposed, left_out, recent, probabilities, targets[rows])
+            if recent is not None and strength_gradient is not None:
+                strength_gradient += recent.gradient(probabilities[:real], targets[rows])
             state_gradient[rows] = (probabilities @ narrow_items)[:real]
             # Rows that only fill up are zero: they add nothing to the items.
             if low == item_gradient.dtype:
@@ -59,20 +67,46 @@ class _LinearCrossEntropy(torch.autograd.Function):
             else:
                 item_gradient += probabilities.T @ queries
         item_gradient.index_add_(0, targets, states, alpha=-1)
-        ctx.save_for_backward(state_gradient.sub_(items[targets]), item_gradient)
+        ctx.save_for_backward(state_gradient.sub_(items[targets]), item_gradient, strength_gradient)
         ctx.count = count
         return losses.mean()
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
-        state_gradient, item_gradient = ctx.saved_tensors
+        state_gradient, item_gradient, strength_gradient = ctx.saved_tensors
         scale = gradients[0] / ctx.count
-        return state_gradient * scale, item_gradient * scale, None, None, None, None
+        of_strengths = None if strength_gradient is None else strength_gradient * scale
+        return state_gradient * scale, item_gradient * scale, None, None, None, None, of_strengths, None
 
 
-def _logits(queries: Tensor, transposed: Tensor, left_out: Histories | None, out: Tensor) -> Tensor:
+@dataclass(frozen=True)
+class _Recent:
+    """What recent popularity adds to a chunk's logits: features (C, N), one for each of ``strengths`` (J,)."""
+
+    strengths: Tensor
+    features: list[Tensor]
+
+    def part(self, rows: Tensor) -> _Recent:
+        return _Recent(self.strengths, [feature[rows] for feature in self.features])
+
+    def add_to(self, logits: Tensor) -> None:
+        for strength, feature in zip(self.strengths, self.features, strict=True):
+            logits[: len(feature)].addcmul_(feature, strength.to(feature))
+
+    def gradient(self, probabilities: Tensor, targets: Tensor) -> Tensor:
+        """Of the strengths (J,): what is expected (C, N) less what came (C,)."""
+        wide = probabilities.to(self.features[0]).view(-1)
+        came = [feature.gather(1, targets[:, None]).sum() for feature in self.features]
+        return torch.stack([wide @ f.view(-1) - own for f, own in zip(self.features, came, strict=True)])
+
+
+def _logits(
+    queries: Tensor, transposed: Tensor, left_out: Histories | None, recent: _Recent | None, out: Tensor
+) -> Tensor:
     """``queries @ transposed`` (C, N), written to ``out``, -inf for what is no candidate."""
     torch.mm(queries, transposed, out=out)
+    if recent is not None:
+        recent.add_to(out)
     # Padding is no candidate, not even for the peak: its 0 would drown logits far below.
     out[:, 0] = float("-inf")
     if left_out is not None:
@@ -80,16 +114,23 @@ def _logits(queries: Tensor, transposed: Tensor, left_out: Histories | None, out
     return out
 
 
-def _softmax(queries: Tensor, transposed: Tensor, left_out: Histories | None, out: Tensor) -> Tensor:
+def _softmax(
+    queries: Tensor, transposed: Tensor, left_out: Histories | None, recent: _Recent | None, out: Tensor
+) -> Tensor:
     """Softmax (C, N) of the logits over the candidates, written to ``out``.
 
     In place: a row's softmax writes each element after its last reading, on CPUs and GPUs; a test holds PyTorch to it.
     """
-    return torch.softmax(_logits(queries, transposed, left_out, out), dim=1, out=out)
+    return torch.softmax(_logits(queries, transposed, left_out, recent, out), dim=1, out=out)
 
 
 def _losses(
-    queries: Tensor, transposed: Tensor, left_out: Histories | None, probabilities: Tensor, targets: Tensor
+    queries: Tensor,
+    transposed: Tensor,
+    left_out: Histories | None,
+    recent: _Recent | None,
+    probabilities: Tensor,
+    targets: Tensor,
 ) -> Tensor:
     """Minus the logarithm of each target's probability: (C,) from at least C rows of (C', D) and (C', N)."""
     found = probabilities[: len(targets)].gather(1, targets[:, None]).squeeze(1)
@@ -98,7 +139,9 @@ def _losses(
     lost = (found < SMALLEST_PROBABILITY).nonzero().squeeze(1)
     if len(lost):
         rest = left_out.part(lost) if left_out else None
-        logits = _logits(queries[lost], transposed, rest, probabilities.new_empty(len(lost), probabilities.shape[1]))
+        popular = recent.part(lost) if recent else None
+        out = probabilities.new_empty(len(lost), probabilities.shape[1])
+        logits = _logits(queries[lost], transposed, rest, popular, out)
         exact = torch.log_softmax(logits.to(losses.dtype), dim=1)
         losses[lost] = -exact.gather(1, targets[lost, None]).squeeze(1)
     return losses
@@ -112,6 +155,7 @@ def linear_cross_entropy(
     budget: int,
     low_precision: torch.dtype = torch.float32,
     histories: Histories | None = None,
+    requests: Requests | None = None,
 ) -> Tensor:
     """Mean full-softmax cross-entropy of ``states @ items.T``.
 
@@ -122,18 +166,27 @@ def linear_cross_entropy(
         budget: most logits at a time, in elements.
         low_precision: of logits and probabilities; sums over items are float32 all the same.
         histories: items that are no candidates, state by state; None leaves nothing out.
+        requests: when each state asks; what was popular then adds to the logits. None adds nothing.
 
     Returns:
         The mean over M, a scalar.
     """
     cached = CACHED_ELEMENTS if states.device.type == "cpu" else budget
     smallest = SMALLEST_COLUMN // low_precision.itemsize
-    chunk = max(1, min(len(states), max(smallest, cached // len(items)), budget // len(items)))
+    width = len(items) * (1 if requests is None else 1 + len(requests.trends.spans))
+    chunk = max(1, min(len(states), max(smallest, cached // width), budget // width))
     if chunk > ROW_QUANTUM:
         chunk -= chunk % ROW_QUANTUM
     # Under autocast either side may come narrow and the other not; gradients add up in float32 at least.
     wide = torch.promote_types(torch.promote_types(states.dtype, items.dtype), torch.float32)
     result: Tensor = _LinearCrossEntropy.apply(  # type: ignore[no-untyped-call]
-        states.to(wide), items.to(wide), targets, chunk, low_precision, histories
+        states.to(wide),
+        items.to(wide),
+        targets,
+        chunk,
+        low_precision,
+        histories,
+        None if requests is None else requests.trends.strengths,
+        requests,
     )
     return result

@@ -95,9 +95,18 @@ class Ensemble(nn.Module):
         """States (B, E * D) at the end of each sequence, whose product with vectors is the mean score."""
         return torch.cat([member.last_states(items, packing) for member in self.networks], dim=-1) / len(self.members)
 
-    def scores(self, items: Tensor, packing: Packing, vectors: Tensor | None = None) -> Tensor:
-        """Mean scores (B, K) of candidates with ``vectors`` (K, E * D), by default all items."""
+    def recent(self, moments: Tensor) -> Tensor:
+        """What recent popularity adds to the mean scores (B, N) of all items at ``moments`` (B,)."""
+        trends = [member.trends for member in self.networks if member.trends is not None]
+        return trends[0].scores(moments, strengths=torch.stack([one.strengths for one in trends]).mean(0))
+
+    def scores(
+        self, items: Tensor, packing: Packing, vectors: Tensor | None = None, moments: Tensor | None = None
+    ) -> Tensor:
+        """Mean scores (B, K) of candidates with ``vectors`` (K, E * D), by default all items, at ``moments`` (B,)."""
         candidates = self.vectors() if vectors is None else vectors
+        if moments is not None:
+            return self.scores(items, packing, candidates) + self.recent(moments)
         if not self.attention.uses_history:
             return self.last_states(items, packing) @ candidates.T
         parts = candidates.chunk(len(self.members), dim=-1)
@@ -107,10 +116,14 @@ class Ensemble(nn.Module):
             total += member.scores(items, packing, part)
         return total / len(self.members)
 
-    def pair_scores(self, items: Tensor, packing: Packing, candidates: Tensor) -> Tensor:
+    def pair_scores(self, items: Tensor, packing: Packing, candidates: Tensor, moments: Tensor | None = None) -> Tensor:
         """Mean scores (B,) of one candidate a sequence."""
-        return torch.stack([member.pair_scores(items, packing, candidates) for member in self.networks]).mean(0)
+        each = [member.pair_scores(items, packing, candidates, moments) for member in self.networks]
+        return torch.stack(each).mean(0)
 
-    def loss(self, items: Tensor, packing: Packing, queries: Tensor, targets: Tensor) -> Tensor:
+    def loss(
+        self, items: Tensor, packing: Packing, queries: Tensor, targets: Tensor, moments: Tensor | None = None
+    ) -> Tensor:
         """Mean of the members' losses: each gets its own gradient over E, which Adam makes up for."""
-        return torch.stack([member.loss(items, packing, queries, targets) for member in self.networks]).mean()
+        each = [member.loss(items, packing, queries, targets, moments) for member in self.networks]
+        return torch.stack(each).mean()

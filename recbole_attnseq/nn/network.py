@@ -16,6 +16,7 @@ from recbole_attnseq.nn.losses import LOSSES
 from recbole_attnseq.nn.packing import Packing
 from recbole_attnseq.nn.settings import NetworkSettings
 from recbole_attnseq.nn.similarity import SIMILARITIES
+from recbole_attnseq.nn.trends import Requests, Trends
 from recbole_attnseq.nn.user_encoders import USER_ENCODERS, UserEncoder
 
 
@@ -52,6 +53,7 @@ class Network(nn.Module):
         sparse: give the item tables sparse gradients; the optimizer must know them (sampled losses only).
         history_negatives: compare targets with the items of their own history as well, in the loss.
         features: of the items, for an item encoder that uses them.
+        trends: what was popular when, as a term of every score; the moments of requests are then asked for.
         budget: most elements of any temporary over (tokens x items), e.g. in the loss.
 
     Raises:
@@ -65,6 +67,7 @@ class Network(nn.Module):
         sparse: bool = False,
         history_negatives: bool = True,
         features: ItemFeatures | None = None,
+        trends: Trends | None = None,
     ) -> None:
         super().__init__()
         self.settings = s = settings
@@ -94,6 +97,7 @@ class Network(nn.Module):
         )
         self.loss_function = LOSSES[s.loss_type](items=s.items - 1, negatives=s.num_negatives, calibration=s.gbce_t)
         self.low_precision = torch.float32  # of the logits over all items; the trainer may lower it
+        self.trends = trends
         self.sharpness = 1 / s.temperature if self.similarity.tempered else 1.0
 
     @property
@@ -113,9 +117,20 @@ class Network(nn.Module):
         encoder = self.item_encoder
         return self.similarity.prepare(encoder.all() if items is None else encoder(items))
 
-    def scores(self, items: Tensor, packing: Packing, vectors: Tensor | None = None) -> Tensor:
-        """Scores (B, K) of candidates with ``vectors`` (K, D), by default all items, at the end of each sequence."""
+    def scores(
+        self, items: Tensor, packing: Packing, vectors: Tensor | None = None, moments: Tensor | None = None
+    ) -> Tensor:
+        """Scores (B, K) of candidates at the end of each sequence.
+
+        Args:
+            items: (T,) histories.
+            packing: where each lies.
+            vectors: (K, D) of candidates, by default all items.
+            moments: (B,) when each asks: recent popularity joins the scores of all items.
+        """
         candidates = self.vectors() if vectors is None else vectors
+        if moments is not None:
+            return self.scores(items, packing, candidates) + self.recent(moments)
         if not self.attention.uses_history:
             return self.last_states(items, packing) @ candidates.T
         states = self.states(items, packing)
@@ -127,12 +142,24 @@ class Network(nn.Module):
         """States (B, D) at the end of each sequence, sharpened: all that an attention without history compares."""
         return self.states(items, packing)[packing.last] * self.sharpness
 
-    def pair_scores(self, items: Tensor, packing: Packing, candidates: Tensor) -> Tensor:
-        """Scores (B,) of one candidate a sequence: ``candidates`` (B,) item numbers."""
-        states = self.states(items, packing)
-        return self.attention.final_paired(states, self.vectors(candidates), packing) * self.sharpness
+    def recent(self, moments: Tensor) -> Tensor:
+        """What recent popularity adds to the scores (B, N) of all items at ``moments`` (B,)."""
+        return self._trends(moments).trends.scores(moments)
 
-    def loss(self, items: Tensor, packing: Packing, queries: Tensor, targets: Tensor) -> Tensor:
+    def pair_scores(self, items: Tensor, packing: Packing, candidates: Tensor, moments: Tensor | None = None) -> Tensor:
+        """Scores (B,) of one candidate a sequence: ``candidates`` (B,) item numbers, asked for at ``moments`` (B,)."""
+        states = self.states(items, packing)
+        scores = self.attention.final_paired(states, self.vectors(candidates), packing) * self.sharpness
+        return scores if moments is None else scores + self._trends(moments).trends.paired(moments, candidates)
+
+    def _trends(self, moments: Tensor | None) -> Requests:
+        if self.trends is None or moments is None:
+            raise ValueError("recent popularity needs trends and moments; one of the two is missing.")
+        return Requests(self.trends, moments)
+
+    def loss(
+        self, items: Tensor, packing: Packing, queries: Tensor, targets: Tensor, moments: Tensor | None = None
+    ) -> Tensor:
         """Mean loss of predicting ``targets`` (M,) after the tokens ``queries`` (M,).
 
         Args:
@@ -140,7 +167,9 @@ class Network(nn.Module):
             packing: where each lies.
             queries: (M,) tokens, ascending.
             targets: (M,) item number that follows each.
+            moments: (M,) when each follows, for trends.
         """
+        requests = None if self.trends is None else self._trends(moments)
         states = self.states(items, packing)
         full = not self.loss_function.sampled
         histories = None if self.history_negatives else Histories(items, *packing.histories(queries), targets)
@@ -152,19 +181,23 @@ class Network(nn.Module):
                 budget=self.budget,
                 low_precision=self.low_precision,
                 histories=histories,
+                requests=requests,
             )
         # A batch of prefixes asks for the end of each sequence alone.
         where = None if torch.equal(queries, packing.last) else queries
-        positive = self._paired(states, targets, packing, where)
+        positive = self._paired(states, targets, packing, where) * self.sharpness
+        if requests is not None:
+            positive = positive + requests.trends.paired(requests.moments, targets)
         if full:
-            return self._chunked_softmax(states, packing, where, positive * self.sharpness, histories)
+            return self._chunked_softmax(states, packing, where, positive, histories, requests)
         drawn = torch.randint(1, self.settings.items, (self.settings.num_negatives,), device=items.device)
-        negative = self._shared(states, self.vectors(drawn), packing, where)
+        negative = self._shared(states, self.vectors(drawn), packing, where) * self.sharpness
+        if requests is not None:
+            negative = negative + requests.trends.scores(requests.moments, drawn)
         accident = drawn == targets[:, None]
         if histories is not None:
             accident |= histories.among(drawn)
-        negative = (negative * self.sharpness).masked_fill(accident, float("-inf"))
-        return self.loss_function.forward(positive * self.sharpness, negative)
+        return self.loss_function.forward(positive, negative.masked_fill(accident, float("-inf")))
 
     def _rows(self, packing: Packing) -> int:
         """Elements that scoring one candidate at the ends takes: a padded batch of logits, or of mixed states."""
@@ -194,6 +227,7 @@ class Network(nn.Module):
         queries: Tensor | None,
         positive: Tensor,
         histories: Histories | None,
+        requests: Requests | None,
     ) -> Tensor:
         """Full cross-entropy where scoring needs the history: items by chunks, recomputed for the gradient."""
         vectors = self.vectors()[1:]
@@ -202,6 +236,8 @@ class Network(nn.Module):
 
         def mass(u: Tensor, v: Tensor, candidates: Tensor) -> Tensor:
             scores = self._shared(u, v, packing, queries) * self.sharpness
+            if requests is not None:
+                scores = scores + requests.trends.scores(requests.moments, candidates)
             if histories is not None:
                 scores = scores.masked_fill(histories.among(candidates), float("-inf"))
             return torch.logsumexp(scores, dim=1)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import torch
@@ -123,7 +123,7 @@ class AttnSeqTrainer(Trainer):  # type: ignore[misc]
             batch = batch.to(self.device)
             with torch.autocast(self.device.type, torch.bfloat16, enabled=self.precision.autocast or self.enable_amp):
                 packing = Packing(batch.lengths, self.model.max_seq_length)
-                loss = self.model.network.loss(batch.items, packing, batch.queries, batch.targets)
+                loss = self.model.network.loss(batch.items, packing, batch.queries, batch.targets, batch.moments)
             loss.backward()
         if world > 1:
             loss = self._combine(loss.detach(), 0 if batch is None else len(batch.targets))
@@ -201,16 +201,22 @@ class AttnSeqTrainer(Trainer):  # type: ignore[misc]
                 pieces = (slice(rows.start + part.start, rows.start + part.stop) for part in parts)
                 return torch.cat([network.last_states(*histories(part)) for part in pieces])
 
+            taste: Callable[[slice], Tensor]
             if network.attention.uses_history:
                 block = max(1, min(block, tokens // int(store.length.max())))
-                score = lambda rows: network.scores(*histories(rows), vectors)  # noqa: E731
+                taste = lambda rows: network.scores(*histories(rows), vectors)  # noqa: E731
             else:
                 many = rows_per_block(len(vectors), network.budget)
                 states = encode_ahead(last_states, len(store.target), many)
-                score = lambda rows: states(rows) @ vectors.T  # noqa: E731
+                taste = lambda rows: states(rows) @ vectors.T  # noqa: E731
+
+            def timely(rows: slice) -> Tensor:
+                assert store.moment is not None  # the model would not have been made without
+                recent: Tensor = network.recent(store.moment[rows].to(device))
+                return recent.add_(taste(rows))
 
             return rank_targets(
-                score,
+                timely if self.model.timely else taste,
                 store.items[store.target],
                 block,
                 seen=seen_items(dataset) if self.config["exclude_history"] else None,

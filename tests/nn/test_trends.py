@@ -1,0 +1,200 @@
+"""Recent popularity counts what came strictly before a request, and joins every score and every loss alike."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from recbole_attnseq.nn.cross_entropy import linear_cross_entropy
+from recbole_attnseq.nn.ensemble import Ensemble
+from recbole_attnseq.nn.network import Network
+from recbole_attnseq.nn.packing import Packing
+from recbole_attnseq.nn.trends import Events, Requests, Trends
+from tests.building import WINDOW, histories, network, settings, stir, vectors
+
+ITEMS = 12
+CLOSE = {"rtol": 1e-5, "atol": 1e-6}  # counts and their logarithms are float32
+NOW = 1_500_000_000.0  # seconds of a clock, which float32 tells apart by two minutes
+SPANS = (2.0, 10.0, 1e9)
+
+
+def happened(count: int = 60) -> tuple[Tensor, Tensor]:
+    """Times with ties, in no order, and items of which some never occur."""
+    generator = torch.Generator().manual_seed(0)
+    times = NOW + torch.randint(0, 30, (count,), generator=generator).double()
+    return times, torch.randint(1, ITEMS - 2, (count,), generator=generator)
+
+
+def trends(budget: int = 1 << 20, seed: int = 1) -> Trends:
+    built = Trends(Events(*happened(), count=ITEMS, budget=budget), SPANS)
+    stir(built, seed)
+    return built
+
+
+def taken(moment: float, span: float, item: int) -> int:
+    """By counting."""
+    times, items = happened()
+    return int(((times < moment) & (times >= moment - span) & (items == item)).sum())
+
+
+@pytest.mark.parametrize("budget", [1, 3 * ITEMS, 17 * ITEMS, 1 << 20])
+def test_counts_are_those_of_counting(budget: int) -> None:
+    built = trends(budget)
+    moments = NOW + torch.tensor([-5.0, 0, 1, 7, 7.5, 29, 30, 1000], dtype=torch.float64)
+    expected = torch.tensor(
+        [[[taken(float(t), span, item) for item in range(ITEMS)] for t in moments] for span in SPANS]
+    )
+    assert expected[0].sum() > 0
+    assert expected[2, -1].sum() == 60
+    everything = torch.stack(list(built.features(moments)))
+    torch.testing.assert_close(everything, expected.float().log1p())
+    some = torch.tensor([3, 1, 11, 3, 5])
+    torch.testing.assert_close(torch.stack(list(built.features(moments, some))), everything[:, :, some])
+    own = torch.tensor([3, 1, 11, 3, 5, 0, 9, 2])
+    pairs = built.paired_features(moments, own)
+    torch.testing.assert_close(pairs, everything[:, torch.arange(8), own].T)
+
+
+def test_no_more_counts_are_kept_than_the_budget_holds() -> None:
+    for budget in (1, 100, 300, 10_000):
+        events = Events(*happened(), count=ITEMS, budget=budget)
+        kept = events._table().numel()
+        assert kept <= max(budget, ITEMS)
+        assert kept > min(budget, 60 * ITEMS) / 4 or budget < 2 * ITEMS, "nor far fewer"
+
+
+def test_times_stay_exact_whatever_the_network_is_converted_to() -> None:
+    built = trends().half().float()
+    assert built.events.times.dtype == torch.float64
+    assert torch.equal(built.events.times, happened()[0].sort().values)
+
+
+def test_counts_follow_events_that_are_loaded() -> None:
+    times, items = happened()
+    first, other = Events(times, items, count=ITEMS, budget=50), Events(times, items % 3 + 1, count=ITEMS, budget=50)
+    where = torch.tensor([60, 13])
+    before = first.counts(where), first.pair_counts(where, torch.tensor([1, 2]))
+    fresh = Trends(first, SPANS)
+    fresh.load_state_dict(Trends(other, SPANS).state_dict())
+    # The buffers were filled in place: what was derived from them must be made anew.
+    assert not torch.equal(fresh.events.counts(where), before[0])
+    assert torch.equal(fresh.events.counts(where), other.counts(where))
+    assert torch.equal(
+        fresh.events.pair_counts(where, torch.tensor([1, 2])), other.pair_counts(where, torch.tensor([1, 2]))
+    )
+
+
+@pytest.mark.parametrize("budget", [1, 5 * ITEMS * 4, 1 << 20])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_the_loss_over_all_items_and_its_gradients_equal_torchs(budget: int, dtype: torch.dtype) -> None:
+    count = 23
+    states, table = vectors(count, dtype=dtype).requires_grad_(), vectors(ITEMS, seed=1, dtype=dtype).requires_grad_()
+    targets = torch.randint(1, ITEMS, (count,), generator=torch.Generator().manual_seed(0))
+    built = trends().to(dtype)
+    moments = NOW + torch.arange(count, dtype=torch.float64)
+    found = linear_cross_entropy(states, table, targets, budget=budget, requests=Requests(built, moments))
+    expected = F.cross_entropy((states @ table.T + built.scores(moments))[:, 1:], targets - 1)
+    torch.testing.assert_close(found, expected, **CLOSE)
+    learned = (states, table, built.weights)
+    for got, want in zip(
+        torch.autograd.grad(found * 3, learned), torch.autograd.grad(expected * 3, learned), strict=True
+    ):
+        assert want.abs().max() > 0
+        torch.testing.assert_close(got, want, **CLOSE)
+
+
+def test_a_target_far_below_keeps_its_loss() -> None:
+    built = trends()
+    with torch.no_grad():
+        built.weights.fill_(30)
+    states, table = torch.zeros(3, 4), torch.zeros(ITEMS, 4)
+    moments = torch.full((3,), NOW + 30, dtype=torch.float64)
+    targets = torch.tensor([10, 11, 1])  # the first two were never taken
+    found = linear_cross_entropy(states, table, targets, budget=100, requests=Requests(built, moments))
+    expected = F.cross_entropy(built.scores(moments)[:, 1:], targets - 1)
+    assert expected > 500
+    torch.testing.assert_close(found, expected)
+
+
+def with_trends(seed: int = 0, budget: int = 1 << 20, **changes: object) -> Network:
+    torch.manual_seed(seed)
+    built = Network(settings(**changes), budget=budget, trends=trends(seed=seed + 5)).double()
+    stir(built, seed)
+    return built.eval()
+
+
+SETTINGS = [
+    {"attention": "last"},
+    {"attention": "dot"},
+    {"attention": "last", "loss_type": "bce"},
+    {"attention": "multihead", "loss_type": "sampled_softmax"},
+]
+
+
+@pytest.mark.parametrize("changes", SETTINGS)
+def test_scores_pairs_and_losses_agree(changes: dict[str, object]) -> None:
+    part = with_trends(**changes)
+    items, lengths = histories()
+    packing, targets = Packing(lengths, WINDOW), torch.tensor([3, 1, 11, 5, 5])
+    moments = NOW + torch.tensor([3.0, 9, 12, 12, 31], dtype=torch.float64)
+    scores = part.scores(items, packing, moments=moments)
+    taste = part.scores(items, packing)
+    torch.testing.assert_close(scores - taste, part.recent(moments).double(), **CLOSE)
+    assert (scores - taste).abs().max() > 0.1
+    pairs = part.pair_scores(items, packing, targets, moments)
+    torch.testing.assert_close(pairs, scores[torch.arange(5), targets], **CLOSE)
+    if part.loss_function.sampled:
+        return
+    expected = F.cross_entropy(scores[:, 1:], targets - 1)
+    for budget in (1 << 20, 40):
+        part.budget = budget
+        torch.testing.assert_close(part.loss(items, packing, packing.last, targets, moments), expected, **CLOSE)
+
+
+@pytest.mark.parametrize("attention", ["last", "dot"])
+def test_a_sampled_loss_sees_the_same_scores(attention: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    part = with_trends(attention=attention, loss_type="sampled_softmax", num_negatives=4)
+    items, lengths = histories()
+    packing, targets = Packing(lengths, WINDOW), torch.tensor([3, 1, 11, 5, 5])
+    moments = NOW + torch.tensor([3.0, 9, 12, 12, 31], dtype=torch.float64)
+    drawn = torch.tensor([2, 7, 2, 9])
+    monkeypatch.setattr(torch, "randint", lambda *args, **kwargs: drawn)
+    scores = part.scores(items, packing, moments=moments)
+    expected = part.loss_function(scores[torch.arange(5), targets], scores[:, drawn])
+    torch.testing.assert_close(part.loss(items, packing, packing.last, targets, moments), expected, **CLOSE)
+
+
+@pytest.mark.parametrize("attention", ["last", "dot"])
+def test_an_ensemble_scores_by_the_mean_of_its_members(attention: str) -> None:
+    seeds = iter(range(3))
+    together = Ensemble(3, lambda: with_trends(seed=next(seeds), attention=attention)).eval()
+    items, lengths = histories()
+    packing, targets = Packing(lengths, WINDOW), torch.tensor([3, 1, 11, 5, 5])
+    moments = NOW + torch.tensor([3.0, 9, 12, 12, 31], dtype=torch.float64)
+    each = torch.stack([member.scores(items, packing, moments=moments) for member in together.networks])
+    scores = together.scores(items, packing, moments=moments)
+    torch.testing.assert_close(scores, each.mean(0), **CLOSE)
+    pairs = together.pair_scores(items, packing, targets, moments)
+    torch.testing.assert_close(pairs, scores[torch.arange(5), targets], **CLOSE)
+    losses = [member.loss(items, packing, packing.last, targets, moments) for member in together.networks]
+    torch.testing.assert_close(
+        together.loss(items, packing, packing.last, targets, moments), torch.stack(losses).mean(), **CLOSE
+    )
+
+
+def test_moments_are_asked_for_where_they_matter_and_only_there() -> None:
+    items, lengths = histories()
+    packing, targets = Packing(lengths, WINDOW), torch.tensor([3, 1, 11, 5, 5])
+    with pytest.raises(ValueError, match="moments"):
+        with_trends().loss(items, packing, packing.last, targets)
+    with pytest.raises(ValueError, match="trends"):
+        network().recent(torch.zeros(1, dtype=torch.float64))
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+def test_a_gpu_counts_the_same() -> None:
+    built, moments = trends(100), NOW + torch.arange(40, dtype=torch.float64)
+    expected = built.scores(moments)
+    torch.testing.assert_close(built.cuda().scores(moments.cuda()).cpu(), expected)
