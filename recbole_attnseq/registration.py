@@ -1,4 +1,4 @@
-"""Makes RecBole know AttnSeq: its model, its defaults, its data set and trainer, and the F1 metric."""
+"""Makes RecBole know AttnSeq: its model, its defaults, its data set and trainer; RecentPop; and the F1 metric."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from recbole_attnseq.recbole_settings import check_common
 from recbole_attnseq.shipped import dataset_settings
 
 MODEL = "AttnSeq"
-_MODULE = "recbole.model.sequential_recommender.attnseq"
+_PLACE = "recbole.model.sequential_recommender"
 
 # Keys that RecBole reads but lists in no default file.
 _OPTIONAL_KEYS = (
@@ -38,20 +38,23 @@ class _Nothing:
 
 
 def register() -> None:
-    """Put AttnSeq at the places where RecBole looks; calling it again changes nothing."""
-    if _MODULE in sys.modules:
+    """Put AttnSeq and RecentPop at the places where RecBole looks; calling it again changes nothing."""
+    if f"{_PLACE}.{MODEL.lower()}" in sys.modules:
         return
     from recbole_attnseq.data.dataset import AttnSeqDataset
     from recbole_attnseq.metrics import register_f1
     from recbole_attnseq.model import AttnSeq
+    from recbole_attnseq.recent_pop import RecentPop
     from recbole_attnseq.training.trainer import AttnSeqTrainer
 
-    module = types.ModuleType(_MODULE)
-    module.__spec__ = ModuleSpec(_MODULE, _Nothing())  # type: ignore[arg-type]  # find_spec wants a real one
-    module.AttnSeq = AttnSeq  # type: ignore[attr-defined]
-    sys.modules[_MODULE] = module
-    for place, thing in (("recbole.data.dataset", AttnSeqDataset), ("recbole.trainer", AttnSeqTrainer)):
-        setattr(importlib.import_module(place), thing.__name__, thing)
+    for model in (AttnSeq, RecentPop):
+        name = f"{_PLACE}.{model.__name__.lower()}"
+        module = types.ModuleType(name)
+        module.__spec__ = ModuleSpec(name, _Nothing())  # type: ignore[arg-type]  # find_spec wants a real one
+        setattr(module, model.__name__, model)
+        sys.modules[name] = module
+        setattr(importlib.import_module("recbole.data.dataset"), f"{model.__name__}Dataset", AttnSeqDataset)
+    importlib.import_module("recbole.trainer").AttnSeqTrainer = AttnSeqTrainer  # type: ignore[attr-defined]
     register_f1()
     _insert_dataset_settings()
     _insert_defaults()

@@ -20,10 +20,10 @@ START = 1_500_000_000
 
 
 def write_news(folder: Path, users: int = 300, days: int = 40, stay: int = 25) -> str:
-    """Every day two other articles go round for ten hours, and whoever is there reads one of them; of taste there is none.
+    """Every day two other articles go round for ten hours, and whoever is there reads one of them.
 
-    Users come and go, so that others train on most of the days that somebody is asked about last, and miss many days,
-    so that what they read last says little of what they read next.
+    Of taste there is none. Users come and go, so that others train on most of the days that somebody is asked about
+    last, and miss many days, so that what they read last says little of what they read next.
     """
     random = np.random.default_rng(5)
     rows = []
@@ -119,6 +119,22 @@ def test_what_goes_round_is_learnt_and_found_again_by_every_route(news: str, qui
     row = next(iter(session.train))
     assert MOMENT in row
     assert model.calculate_loss(row) > 0
+
+
+def test_recent_popularity_alone_is_a_model_too(news: str, quiet: dict[str, Any]) -> None:
+    from recbole.trainer import Trainer
+
+    common = {**quiet, "epochs": 1, "metrics": ["Hit"], "topk": [2], "valid_metric": "Hit@2", "exclude_history": True}
+    session = train(configure("RecentPop", news, settings={**common, "trends": [40_000]}), ranked=True)
+    assert type(session.trainer) is Trainer
+    assert session.test_result["hit@2"] > 0.7
+    assert session.ranking is not None
+    assert float((session.ranking.rank <= 2).float().mean()) == pytest.approx(session.test_result["hit@2"], abs=1e-4)
+    model, batch = session.trainer.model, next(iter(session.test))[0]
+    everything = model.full_sort_predict(batch)
+    torch.testing.assert_close(model.predict(batch), everything.gather(1, batch["item_id"][:, None])[:, 0])
+    with pytest.raises(UserError, match="RecentPop needs trends"):
+        train(configure("RecentPop", news, settings=common))
 
 
 def test_prefixes_and_windows_ask_at_the_same_moments(news: str, quiet: dict[str, Any]) -> None:

@@ -15,8 +15,9 @@ MARK = "≈"  # the difference is not significant
 FOREIGN = "†"  # seconds of more than one kind of processor
 LEAST = 0.0001  # the smallest p that four decimals show, and about what the randomisation test can tell
 METRIC = "ndcg@10"
-# Sequential to RecBole, but of a few factors an item instead of a network: too weak a rival to stand for the others.
-FACTORS = {"FOSSIL", "FPMC", "TransRec"}
+# Sequential to RecBole, but of counts or a few factors an item instead of a network: too weak a rival to stand for
+# the others.
+FACTORS = {"FOSSIL", "FPMC", "RecentPop", "TransRec"}
 MARKS = ("<!-- rivals: generated -->", "<!-- rivals: end -->")
 
 
@@ -24,22 +25,31 @@ def rivalry(table: Table) -> list[dict[str, Any]]:
     """AttnSeq against the best model that is another one, by NDCG@10, as JSON values.
 
     AttnSeq is its row with defaults, then the one of its rows that validation prefers, if that is another and all its
-    seeds have run. Nothing where AttnSeq or the others have no result.
+    seeds have run. A row that knows when somebody asks (``trends``) meets the best of all, one that does not the best
+    of those that do not. Nothing where AttnSeq or the others have no result.
     """
     metric = METRIC
-    rival = max((row for row in table.full if row.model != MODEL), key=lambda row: row.score(metric)[0], default=None)
     rows = [row for row in table.full if row.model == MODEL]
     default = [row for row in rows if row.name == MODEL]
     preferred = max((row for row in rows if not row.empty), key=lambda row: _valid(row, metric), default=None)
     chosen = default + [row for row in [preferred] if row is not None and row not in default]
-    return [_meeting(table, ours, rival, metric) for ours in chosen] if rival is not None else []
+    meetings = []
+    for ours in chosen:
+        others = [row for row in table.rows if row.model != MODEL and (_knows_when(ours) or not _knows_when(row))]
+        complete = [row for row in others if row.runs]
+        rival = max(complete, key=lambda row: row.score(metric)[0], default=None)
+        meetings += [_meeting(ours, rival, others, metric)] if rival is not None else []
+    return meetings
 
 
-def _meeting(table: Table, ours: TableRow, rival: TableRow, metric: str) -> dict[str, Any]:
+def _knows_when(row: TableRow) -> bool:
+    return any(record.settings.get("trends") for _, record in row.runs)
+
+
+def _meeting(ours: TableRow, rival: TableRow, others: list[TableRow], metric: str) -> dict[str, Any]:
     users = ours.runs[0][1].users
     found = compare(ours.values(metric, users), rival.values(metric, users))
     wide = compare_with_seeds(ours.each_seed(metric, users), rival.each_seed(metric, users))
-    others = [row for row in table.rows if row.model != MODEL]
     return {
         "metric": metric,
         "ours": _side(ours, metric),

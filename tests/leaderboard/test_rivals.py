@@ -54,6 +54,23 @@ def test_readme_is_current(monkeypatch: pytest.MonkeyPatch) -> None:
     assert insert(page, summary(assemble(Path("configs/leaderboard"), RESULTS)), MARKS) == page
 
 
+def test_who_knows_the_time_meets_all_and_who_does_not_its_like(workdir: Path) -> None:
+    models = {
+        "AttnSeq": None,
+        "AttnSeq (trends)": {"model": "AttnSeq", "settings": {"trends": [60]}},
+        "RecentPop": {"settings": {"trends": [60]}},
+        "Pop": None,
+        "FPMC": None,
+    }
+    board = write_board(workdir / "boards", models)
+    scores = {"AttnSeq": 0.2, "AttnSeq (trends)": 0.5, "RecentPop": 0.4, "Pop": 0.02, "FPMC": 0.1}
+    fill(board, workdir / "results", scores)
+    prefer(board, "AttnSeq (trends)", 0.9)
+    blind, timely = rivals(workdir / "boards")
+    assert (blind["ours"]["name"], blind["rival"]["name"]) == ("AttnSeq", "FPMC")
+    assert (timely["ours"]["name"], timely["rival"]["name"]) == ("AttnSeq (trends)", "RecentPop")
+
+
 def test_the_defaults_meet_the_best_of_the_other_models(workdir: Path) -> None:
     """Not the tuned row, however good, nor the second best; seeds are averaged target by target."""
     board = write_board(workdir / "boards", MODELS)
