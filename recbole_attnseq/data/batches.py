@@ -8,8 +8,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from recbole_attnseq.data.store import SequenceStore, Windows, ranges, windows
+from recbole_attnseq.data.store import SequenceStore, Windows, windows
 from recbole_attnseq.errors import UserError
+from recbole_attnseq.flat import ranges
 
 OPEN_BATCHES = 8  # among which a piece looks for room: more hardly fill better, and mix the epoch's order more
 WORTH_SEARCHING = 0.01  # share of a batch

@@ -17,6 +17,7 @@ from recbole.data.interaction import Interaction
 from torch import Tensor
 
 from recbole_attnseq.errors import UserError
+from recbole_attnseq.flat import begins
 
 
 class PrefixColumns(MutableMapping[str, Tensor]):
@@ -128,8 +129,7 @@ def prefix_rows(user: Tensor, maximum: int) -> tuple[Tensor, Tensor]:
         target (R,), the position of each predicted interaction, and length (R,), of its prefix.
     """
     position = torch.arange(len(user))
-    first = torch.ones_like(user, dtype=torch.bool)
-    first[1:] = user[1:] != user[:-1]
+    first = begins(user)
     start = torch.where(first, position, 0).cummax(0).values if len(user) else position
     target = position[~first]
     return target, (target - start[target]).clamp(max=maximum)

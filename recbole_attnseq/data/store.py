@@ -7,6 +7,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from recbole_attnseq.flat import begins
+
 
 @dataclass(frozen=True)
 class SequenceStore:
@@ -81,24 +83,16 @@ def windows(store: SequenceStore, stride: int, context: str = "full") -> Windows
             same item, so every target sees its own history and nothing before it, however many layers look back.
     """
     rows = torch.arange(len(store.target))
-    first = torch.ones(len(rows), dtype=torch.bool)
-    first[1:] = store.sequence[1:] != store.sequence[:-1]
+    first = begins(store.sequence)
     begin = store.target - store.length
     if context == "exact":
         # Within a sequence histories begin where they did before, or later once they are cut at the maximum.
-        first[1:] |= begin[1:] != begin[:-1]
+        first = first | begins(begin)
     # By the places of the targets, not by their number: where a split took some out, pieces stay as short.
     origin = store.target[torch.where(first, rows, 0).cummax(0).values]
     part = (store.target - origin) // stride
-    first[1:] |= part[1:] != part[:-1]
+    first = first | begins(part)
     row = rows[first]
     count = torch.diff(row, append=row.new_tensor([len(rows)]))
     start = store.target[row] - 1 if context == "window" else begin[row]
     return Windows(start, store.target[row + count - 1], row, count)
-
-
-def ranges(start: Tensor, length: Tensor) -> Tensor:
-    """The integers ``start .. start + length - 1`` of every pair, end to end: (sum of lengths,)."""
-    ends = length.cumsum(0)
-    shift = torch.repeat_interleave(start - (ends - length), length)
-    return torch.arange(len(shift)) + shift

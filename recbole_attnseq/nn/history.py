@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from recbole_attnseq.nn.packing import ranges
+from recbole_attnseq.flat import ranges
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from recbole_attnseq.nn.packing import ranges
+from recbole_attnseq.flat import ranges
 from recbole_attnseq.registry import Registry
 
 ITEM_ENCODERS: Registry[type[ItemEncoder]] = Registry("item encoder")

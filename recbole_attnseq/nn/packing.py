@@ -16,13 +16,6 @@ from torch import Tensor
 SMALLEST_BLOCK = 32  # below this a batched product spends its time on calls, not on arithmetic
 
 
-def ranges(start: Tensor, length: Tensor) -> Tensor:
-    """The integers ``start .. start + length - 1`` of every pair, end to end: (sum of lengths,)."""
-    ends = length.cumsum(0)
-    shift = torch.repeat_interleave(start - (ends - length), length)
-    return torch.arange(len(shift), device=shift.device) + shift
-
-
 class Packing:
     """Where each sequence lies in the stream, and the band mask over it.
 

@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from recbole_attnseq.nn.packing import ranges
+from recbole_attnseq.flat import ranges
 
 # Adam moves a parameter by about the learning rate a step, and a strength has further to go than an embedding.
 _PACE = 10.0

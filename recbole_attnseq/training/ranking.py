@@ -11,8 +11,8 @@ from recbole.evaluator.collector import DataStruct
 from torch import Tensor
 
 from recbole_attnseq.data.prefixes import PrefixInteraction
-from recbole_attnseq.data.store import ranges
 from recbole_attnseq.errors import UserError
+from recbole_attnseq.flat import begins, ranges
 
 # What the metrics of RecBole may ask for that ranks and top items can answer.
 ANSWERED = {"rec.topk", "rec.items", "data.num_items", "data.num_users", "data.count_items", "data.count_users"}
@@ -176,9 +176,7 @@ def seen_items(dataset: Any) -> Callable[[slice], tuple[Tensor, Tensor]]:
 
     columns = feat.interaction
     user, items = columns.flat[dataset.uid_field], columns.flat[dataset.iid_field]
-    first = torch.ones_like(user, dtype=torch.bool)
-    first[1:] = user[1:] != user[:-1]
-    begin = torch.where(first, torch.arange(len(user)), 0).cummax(0).values
+    begin = torch.where(begins(user), torch.arange(len(user)), 0).cummax(0).values
 
     def from_store(rows: slice) -> tuple[Tensor, Tensor]:
         target = columns.target[rows]

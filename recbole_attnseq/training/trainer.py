@@ -17,8 +17,8 @@ from tqdm import tqdm
 
 from recbole_attnseq.data.batches import Batch, SequenceBatches
 from recbole_attnseq.data.dataset import sequence_store
-from recbole_attnseq.data.store import ranges
 from recbole_attnseq.errors import UserError
+from recbole_attnseq.flat import ranges
 from recbole_attnseq.nn.packing import Packing
 from recbole_attnseq.training.averaging import WeightAverage
 from recbole_attnseq.training.batching import cut

@@ -6,7 +6,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from recbole_attnseq.data.store import CONTEXTS, SequenceStore, Windows, ranges, windows
+from recbole_attnseq.data.store import CONTEXTS, SequenceStore, Windows, windows
+from recbole_attnseq.flat import ranges
 from tests.data.stores import recbole_rows, some_of, store_of
 
 USERS = st.lists(st.integers(1, 30), min_size=1, max_size=8).filter(lambda lengths: max(lengths) > 1)

@@ -1,0 +1,20 @@
+"""What lies end to end in one array: ranges of places, and where groups begin."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+
+def ranges(start: Tensor, length: Tensor) -> Tensor:
+    """The integers ``start .. start + length - 1`` of every pair, end to end: (sum of lengths,)."""
+    ends = length.cumsum(0)
+    shift = torch.repeat_interleave(start - (ends - length), length)
+    return torch.arange(len(shift), device=shift.device) + shift
+
+
+def begins(keys: Tensor) -> Tensor:
+    """True (M,) where a key differs from the one before it: the first of each group of adjacent equal ``keys`` (M,)."""
+    first = torch.ones_like(keys, dtype=torch.bool)
+    first[1:] = keys[1:] != keys[:-1]
+    return first
