@@ -140,3 +140,9 @@ def test_sorting_keeps_each_target_with_its_length_and_sequence(lengths: list[in
 def test_ranges_lie_end_to_end(pairs: list[tuple[int, int]]) -> None:
     start, length = (torch.tensor([pair[i] for pair in pairs], dtype=torch.long) for i in (0, 1))
     assert ranges(start, length).tolist() == [s + i for s, n in pairs for i in range(n)]
+
+
+@pytest.mark.parametrize("keys", [[], [4], [4, 4], [4, 4, 1, 4, 4, 4, 2]])
+def test_a_group_begins_where_a_key_changes(keys: list[int]) -> None:
+    expected = [place == 0 or key != keys[place - 1] for place, key in enumerate(keys)]
+    assert begins(torch.tensor(keys, dtype=torch.long)).tolist() == expected
