@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from recbole_attnseq.data.store import CONTEXTS, SequenceStore, Windows, windows
-from recbole_attnseq.flat import ranges
+from recbole_attnseq.flat import begins, ranges
 from tests.data.stores import recbole_rows, some_of, store_of
 
 USERS = st.lists(st.integers(1, 30), min_size=1, max_size=8).filter(lambda lengths: max(lengths) > 1)
@@ -130,8 +133,9 @@ def test_sorting_keeps_each_target_with_its_length_and_sequence(lengths: list[in
     store = store_of(lengths, maximum)
     order = list(range(len(store.target)))
     random.shuffle(order)
+    store = replace(store, moment=store.target.double() * 7)
     restored = some_of(store, torch.tensor(order)).sorted_by_position()
-    for name in ("target", "length", "sequence"):
+    for name in ("target", "length", "sequence", "moment"):
         assert torch.equal(getattr(restored, name), getattr(store, name))
 
 
