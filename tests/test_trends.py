@@ -71,7 +71,11 @@ def test_events_are_what_training_knows_and_moments_are_the_files(
         part = loader._dataset
         moments = sequence_store(part).moment
         assert moments is not None
-        assert moments.tolist() == [when[pair] for pair in pairs(part)]
+        before = part.inter_feat.interaction.flat["item_id"][sequence_store(part).target - 1].tolist()
+        assert moments.tolist() == [
+            [when[user, item], when[user, tokens["item_id"][last]]]
+            for (user, item), last in zip(pairs(part), before, strict=True)
+        ]
         if loader is not train_data:
             held_out.update(pairs(part))
     times, items = training_events(dataset)
@@ -91,7 +95,7 @@ def test_a_request_counts_neither_its_own_answer_nor_what_comes_later(tiny: str,
     found = model.network.trends.paired_features(store.moment, store.items[store.target])[:, 0].expm1().round()
     expected = [
         int(((times < moment) & (items == item)).sum())
-        for moment, item in zip(store.moment.tolist(), store.items[store.target].tolist(), strict=True)
+        for moment, item in zip(store.moment[:, 0].tolist(), store.items[store.target].tolist(), strict=True)
     ]
     assert found.tolist() == expected
     whole = torch.bincount(items)[store.items[store.target]]

@@ -25,7 +25,7 @@ class Batch:
         lengths: (B,) tokens of each history.
         queries: (M,) tokens, ascending, whose next item is a target.
         targets: (M,) that item.
-        moments: (M,) float64 time of each target, None where nobody asks for it.
+        moments: (M, 2) float64 time of each target and of the item before it, None where nobody asks for it.
     """
 
     items: Tensor

@@ -16,8 +16,8 @@ from recbole_attnseq.data.prefixes import PrefixInteraction
 from recbole_attnseq.data.store import SequenceStore
 from recbole_attnseq.errors import UserError
 
-# The exact time of a row's target, where trends ask for it: RecBole keeps times in float32, where a minute is lost. A
-# header of an atomic file cannot have this name.
+# The exact times of a row's target and of the item before it, where trends ask for them: RecBole keeps times in
+# float32, where a minute is lost. A header of an atomic file cannot have this name.
 MOMENT = "time:exact"
 
 
@@ -25,11 +25,12 @@ class AttnSeqDataset(SequentialDataset):  # type: ignore[misc]
     """Rows, fields and splits are RecBole's; :meth:`store` is the way around its padded rows."""
 
     def data_augmentation(self) -> None:
-        """RecBole's rows; where ``trends`` ask for them, with the exact time of each row's target."""
+        """RecBole's rows; where ``trends`` ask for them, with the exact times that they need."""
         super().data_augmentation()
         if self.config["trends"] and getattr(self, "exact_times", None) is not None:
             columns = self.inter_feat.interaction
-            columns[MOMENT] = torch.from_numpy(self.exact_times)[columns.target]
+            times = torch.from_numpy(self.exact_times)
+            columns[MOMENT] = torch.stack([times[columns.target], times[columns.target - 1]], dim=1)
 
     def leave_one_out(self, group_by: str, leave_one_mode: str) -> list[Any]:
         """RecBole's split, row for row, without a Python list of every row of every user."""

@@ -19,7 +19,7 @@ class SequenceStore:
         target: (R,) position in ``items`` of each target, ascending within a sequence.
         length: (R,) length of the history before each target, at least 1.
         sequence: (R,) which sequence (user) each target belongs to; equal ones adjacent.
-        moment: (R,) float64 time of each target, None where nobody asks for it.
+        moment: (R, 2) float64 time of each target and of the item before it, None where nobody asks for it.
     """
 
     items: Tensor

@@ -55,11 +55,11 @@ class _LinearCrossEntropy(torch.autograd.Function):
             rows, real = slice(start, start + chunk), min(chunk, count - start)
             queries = narrow_states[rows]
             left_out = histories.part(rows) if histories else None
-            recent = _Recent(strengths, requests.features(rows)) if requests and strengths is not None else None
+            recent = _Recent(strengths[rows], requests.features(rows)) if requests and strengths is not None else None
             probabilities = _softmax(queries, transposed, left_out, recent, workspace[: len(queries)])
             losses[rows] = _losses(queries, transposed, left_out, recent, probabilities, targets[rows])
             if recent is not None and strength_gradient is not None:
-                strength_gradient += recent.gradient(probabilities[:real], targets[rows])
+                strength_gradient[rows] = recent.gradient(probabilities[:real], targets[rows])
             state_gradient[rows] = (probabilities @ narrow_items)[:real]
             # Rows that only fill up are zero: they add nothing to the items.
             if low == item_gradient.dtype:
@@ -81,23 +81,24 @@ class _LinearCrossEntropy(torch.autograd.Function):
 
 @dataclass(frozen=True)
 class _Recent:
-    """What recent popularity adds to a chunk's logits: features (C, N), one for each of ``strengths`` (J,)."""
+    """What recent popularity adds to a chunk's logits: J features (C, N) by ``strengths`` (C, J)."""
 
     strengths: Tensor
     features: list[Tensor]
 
     def part(self, rows: Tensor) -> _Recent:
-        return _Recent(self.strengths, [feature[rows] for feature in self.features])
+        return _Recent(self.strengths[rows], [feature[rows] for feature in self.features])
 
     def add_to(self, logits: Tensor) -> None:
-        for strength, feature in zip(self.strengths, self.features, strict=True):
+        for strength, feature in zip(self.strengths.split(1, dim=1), self.features, strict=True):
             logits[: len(feature)].addcmul_(feature, strength.to(feature))
 
     def gradient(self, probabilities: Tensor, targets: Tensor) -> Tensor:
-        """Of the strengths (J,): what is expected (C, N) less what came (C,)."""
-        wide = probabilities.to(self.features[0]).view(-1)
-        came = [feature.gather(1, targets[:, None]).sum() for feature in self.features]
-        return torch.stack([wide @ f.view(-1) - own for f, own in zip(self.features, came, strict=True)])
+        """Of the strengths (C, J): what is expected by probabilities (C, N) less what came at the targets (C,)."""
+        wide = probabilities.to(self.features[0])
+        expected = [torch.linalg.vecdot(wide, feature) for feature in self.features]
+        came = [feature.gather(1, targets[:, None]).squeeze(1) for feature in self.features]
+        return torch.stack(expected, dim=1) - torch.stack(came, dim=1)
 
 
 def _logits(
@@ -186,7 +187,7 @@ def linear_cross_entropy(
         chunk,
         low_precision,
         histories,
-        None if requests is None else requests.trends.strengths,
+        None if requests is None else requests.strengths(),
         requests,
     )
     return result

@@ -96,14 +96,14 @@ class Ensemble(nn.Module):
         return torch.cat([member.last_states(items, packing) for member in self.networks], dim=-1) / len(self.members)
 
     def recent(self, moments: Tensor) -> Tensor:
-        """What recent popularity adds to the mean scores (B, N) of all items at ``moments`` (B,)."""
+        """What recent popularity adds to the mean scores (B, N) of all items at ``moments`` (B, 2)."""
         trends = [member.trends for member in self.networks if member.trends is not None]
         return trends[0].scores(moments, strengths=torch.stack([one.strengths for one in trends]).mean(0))
 
     def scores(
         self, items: Tensor, packing: Packing, vectors: Tensor | None = None, moments: Tensor | None = None
     ) -> Tensor:
-        """Mean scores (B, K) of candidates with ``vectors`` (K, E * D), by default all items, at ``moments`` (B,)."""
+        """Mean scores (B, K) of candidates with ``vectors`` (K, E * D), by default all items, at ``moments`` (B, 2)."""
         candidates = self.vectors() if vectors is None else vectors
         if moments is not None:
             return self.scores(items, packing, candidates) + self.recent(moments)

@@ -126,7 +126,8 @@ class Network(nn.Module):
             items: (T,) histories.
             packing: where each lies.
             vectors: (K, D) of candidates, by default all items.
-            moments: (B,) when each asks: recent popularity joins the scores of all items.
+            moments: (B, 2) when each asks, and when its last item was taken: recent popularity joins the scores of all
+                items.
         """
         candidates = self.vectors() if vectors is None else vectors
         if moments is not None:
@@ -143,11 +144,11 @@ class Network(nn.Module):
         return self.states(items, packing)[packing.last] * self.sharpness
 
     def recent(self, moments: Tensor) -> Tensor:
-        """What recent popularity adds to the scores (B, N) of all items at ``moments`` (B,)."""
+        """What recent popularity adds to the scores (B, N) of all items at ``moments`` (B, 2)."""
         return self._trends(moments).trends.scores(moments)
 
     def pair_scores(self, items: Tensor, packing: Packing, candidates: Tensor, moments: Tensor | None = None) -> Tensor:
-        """Scores (B,) of one candidate a sequence: ``candidates`` (B,) item numbers, asked for at ``moments`` (B,)."""
+        """Scores (B,) of one candidate a sequence: ``candidates`` (B,) item numbers, at ``moments`` (B, 2)."""
         states = self.states(items, packing)
         scores = self.attention.final_paired(states, self.vectors(candidates), packing) * self.sharpness
         return scores if moments is None else scores + self._trends(moments).trends.paired(moments, candidates)
@@ -167,7 +168,7 @@ class Network(nn.Module):
             packing: where each lies.
             queries: (M,) tokens, ascending.
             targets: (M,) item number that follows each.
-            moments: (M,) when each follows, for trends.
+            moments: (M, 2) when each follows and when the item before it was taken, for trends.
         """
         requests = None if self.trends is None else self._trends(moments)
         states = self.states(items, packing)

@@ -57,7 +57,7 @@ class Events(nn.Module):
 
     def before(self, moments: Tensor) -> Tensor:
         """How many events lie strictly before each of ``moments`` (...)."""
-        return torch.searchsorted(self.times, moments.double())
+        return torch.searchsorted(self.times, moments.double().contiguous())
 
     def counts(self, places: Tensor, candidates: Tensor | None = None) -> Tensor:
         """How often each item is among the first ``places`` (B,) events.
@@ -115,6 +115,11 @@ class Events(nn.Module):
 class Trends(nn.Module):
     """``sum over j of w_j log(1 + n_j(t, v))``: n_j is how often item v was taken in the span j before moment t.
 
+    What goes round counts differently for who is in the middle of reading and for who comes back after days, so w
+    depends on how long ago the last item was taken: between which two of the spans.
+
+    Moments are pairs: when somebody asks, and when the last item of their history was taken.
+
     Args:
         events: what is known; several networks may share it.
         spans: J lengths of time, in the units of the events' times.
@@ -123,43 +128,53 @@ class Trends(nn.Module):
     def __init__(self, events: Events, spans: Sequence[float]) -> None:
         super().__init__()
         self.events = events
-        self.spans = tuple(float(span) for span in spans)
-        self.weights = nn.Parameter(torch.zeros(len(self.spans)))
+        self.spans = tuple(sorted(float(span) for span in spans))
+        self.weights = nn.Parameter(torch.zeros(len(self.spans) + 1, len(self.spans)))
 
     @property
     def strengths(self) -> Tensor:
-        """w (J,), zero at first: the data say whether recent popularity counts."""
+        """w (J + 1, J) by absence, zero at first: the data say whether recent popularity counts."""
         return self.weights * _PACE
+
+    def absence(self, moments: Tensor) -> Tensor:
+        """How many spans (M,) have gone by between the last item and the request of ``moments`` (M, 2): 0 to J."""
+        edges = torch.tensor(self.spans, dtype=torch.float64, device=moments.device)
+        return torch.bucketize((moments[:, 0] - moments[:, 1]).double(), edges, right=True)
 
     @torch.no_grad()
     def features(self, moments: Tensor, candidates: Tensor | None = None) -> Iterator[Tensor]:
-        """``log(1 + n_j)`` of candidates (K,), by default all items, at ``moments`` (M,): (M, K) for each span j."""
-        now = self.events.counts(self.events.before(moments), candidates)
+        """``log(1 + n_j)`` of candidates (K,), by default all items, at ``moments`` (M, 2): (M, K) for each span j."""
+        asked = moments[:, 0]
+        now = self.events.counts(self.events.before(asked), candidates)
         for span in self.spans:
-            then = self.events.counts(self.events.before(moments - span), candidates)
+            then = self.events.counts(self.events.before(asked - span), candidates)
             yield (now - then).float().log1p_()
 
     @torch.no_grad()
     def paired_features(self, moments: Tensor, candidates: Tensor) -> Tensor:
-        """``log(1 + n_j)`` of one of ``candidates`` (M,) at each of ``moments`` (M,): (M, J)."""
-        now = self.events.pair_counts(self.events.before(moments), candidates)
-        then = [self.events.pair_counts(self.events.before(moments - span), candidates) for span in self.spans]
+        """``log(1 + n_j)`` of one of ``candidates`` (M,) at each of ``moments`` (M, 2): (M, J)."""
+        asked = moments[:, 0]
+        now = self.events.pair_counts(self.events.before(asked), candidates)
+        then = [self.events.pair_counts(self.events.before(asked - span), candidates) for span in self.spans]
         return torch.stack([now - count for count in then], dim=1).float().log1p_()
 
     def scores(self, moments: Tensor, candidates: Tensor | None = None, strengths: Tensor | None = None) -> Tensor:
-        """The term (M, K) of candidates (K,), by default all items; ``strengths`` (J,) in place of its own."""
-        strengths = self.strengths if strengths is None else strengths
-        parts = zip(strengths, self.features(moments, candidates), strict=True)
+        """The term (M, K) of candidates (K,), by default all items, at ``moments`` (M, 2).
+
+        ``strengths`` (J + 1, J) stand in for the module's own.
+        """
+        chosen = (self.strengths if strengths is None else strengths)[self.absence(moments)]
+        parts = zip(chosen.split(1, dim=1), self.features(moments, candidates), strict=True)
         strength, feature = next(parts)
-        total: Tensor = feature * strength
+        total: Tensor = feature * strength.to(feature)
         for strength, feature in parts:
             total = torch.addcmul(total, feature, strength.to(feature))
         return total
 
     def paired(self, moments: Tensor, candidates: Tensor) -> Tensor:
-        """The term (M,) of one of ``candidates`` (M,) at each of ``moments`` (M,)."""
-        features: Tensor = self.paired_features(moments, candidates)
-        return features.to(self.weights) @ self.strengths
+        """The term (M,) of one of ``candidates`` (M,) at each of ``moments`` (M, 2)."""
+        chosen = self.strengths[self.absence(moments)]
+        return (self.paired_features(moments, candidates).to(chosen) * chosen).sum(1)
 
 
 @dataclass(frozen=True)
@@ -168,11 +183,15 @@ class Requests:
 
     Attributes:
         trends: what is popular when.
-        moments: (M,) time of each query.
+        moments: (M, 2) time of each query, and of the last item before it.
     """
 
     trends: Trends
     moments: Tensor
+
+    def strengths(self) -> Tensor:
+        """Of the spans, for each query: (M, J)."""
+        return self.trends.strengths[self.trends.absence(self.moments)]
 
     def features(self, rows: slice) -> list[Tensor]:
         """``log(1 + n_j)`` (C, N) of all items for the queries ``rows``, one for each span."""

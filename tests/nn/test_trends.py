@@ -33,6 +33,12 @@ def trends(budget: int = 1 << 20, seed: int = 1) -> Trends:
     return built
 
 
+def at(*times: float, idle: float = 1.0) -> Tensor:
+    """Requests at these times after NOW, by who took something ``idle`` before, more for each further one."""
+    asked = NOW + torch.tensor(times, dtype=torch.float64)
+    return torch.stack([asked, asked - idle * (1 + torch.arange(len(times)))], dim=1)
+
+
 def taken(moment: float, span: float, item: int) -> int:
     """By counting."""
     times, items = happened()
@@ -42,9 +48,9 @@ def taken(moment: float, span: float, item: int) -> int:
 @pytest.mark.parametrize("budget", [1, 3 * ITEMS, 17 * ITEMS, 1 << 20])
 def test_counts_are_those_of_counting(budget: int) -> None:
     built = trends(budget)
-    moments = NOW + torch.tensor([-5.0, 0, 1, 7, 7.5, 29, 30, 1000], dtype=torch.float64)
+    moments = at(-5.0, 0, 1, 7, 7.5, 29, 30, 1000)
     expected = torch.tensor(
-        [[[taken(float(t), span, item) for item in range(ITEMS)] for t in moments] for span in SPANS]
+        [[[taken(float(t), span, item) for item in range(ITEMS)] for t in moments[:, 0]] for span in SPANS]
     )
     assert expected[0].sum() > 0
     assert expected[2, -1].sum() == 60
@@ -55,6 +61,19 @@ def test_counts_are_those_of_counting(budget: int) -> None:
     own = torch.tensor([3, 1, 11, 3, 5, 0, 9, 2])
     pairs = built.paired_features(moments, own)
     torch.testing.assert_close(pairs, everything[:, torch.arange(8), own].T)
+
+
+def test_strengths_are_chosen_by_absence() -> None:
+    built = trends()
+    asked = torch.full((7,), NOW + 25, dtype=torch.float64)
+    idle = torch.tensor([0.0, 1.9, 2, 9, 10, 1e8, 2e9], dtype=torch.float64)
+    moments = torch.stack([asked, asked - idle], dim=1)
+    assert built.absence(moments).tolist() == [0, 0, 1, 1, 2, 2, 3]
+    features = torch.stack(list(built.features(moments)), dim=1)
+    expected = torch.stack([built.strengths[k] @ features[row] for row, k in enumerate([0, 0, 1, 1, 2, 2, 3])])
+    torch.testing.assert_close(built.scores(moments), expected)
+    torch.testing.assert_close(built.paired(moments, torch.arange(7)), expected[torch.arange(7), torch.arange(7)])
+    assert not torch.allclose(expected[0], expected[2])
 
 
 def test_no_more_counts_are_kept_than_the_budget_holds() -> None:
@@ -93,7 +112,7 @@ def test_the_loss_over_all_items_and_its_gradients_equal_torchs(budget: int, dty
     states, table = vectors(count, dtype=dtype).requires_grad_(), vectors(ITEMS, seed=1, dtype=dtype).requires_grad_()
     targets = torch.randint(1, ITEMS, (count,), generator=torch.Generator().manual_seed(0))
     built = trends().to(dtype)
-    moments = NOW + torch.arange(count, dtype=torch.float64)
+    moments = at(*range(count))
     found = linear_cross_entropy(states, table, targets, budget=budget, requests=Requests(built, moments))
     expected = F.cross_entropy((states @ table.T + built.scores(moments))[:, 1:], targets - 1)
     torch.testing.assert_close(found, expected, **CLOSE)
@@ -110,7 +129,7 @@ def test_a_target_far_below_keeps_its_loss() -> None:
     with torch.no_grad():
         built.weights.fill_(30)
     states, table = torch.zeros(3, 4), torch.zeros(ITEMS, 4)
-    moments = torch.full((3,), NOW + 30, dtype=torch.float64)
+    moments = at(30, 30, 30)
     targets = torch.tensor([10, 11, 1])  # the first two were never taken
     found = linear_cross_entropy(states, table, targets, budget=100, requests=Requests(built, moments))
     expected = F.cross_entropy(built.scores(moments)[:, 1:], targets - 1)
@@ -138,7 +157,7 @@ def test_scores_pairs_and_losses_agree(changes: dict[str, object]) -> None:
     part = with_trends(**changes)
     items, lengths = histories()
     packing, targets = Packing(lengths, WINDOW), torch.tensor([3, 1, 11, 5, 5])
-    moments = NOW + torch.tensor([3.0, 9, 12, 12, 31], dtype=torch.float64)
+    moments = at(3.0, 9, 12, 12, 31, idle=2.0)
     scores = part.scores(items, packing, moments=moments)
     taste = part.scores(items, packing)
     torch.testing.assert_close(scores - taste, part.recent(moments).double(), **CLOSE)
@@ -158,7 +177,7 @@ def test_a_sampled_loss_sees_the_same_scores(attention: str, monkeypatch: pytest
     part = with_trends(attention=attention, loss_type="sampled_softmax", num_negatives=4)
     items, lengths = histories()
     packing, targets = Packing(lengths, WINDOW), torch.tensor([3, 1, 11, 5, 5])
-    moments = NOW + torch.tensor([3.0, 9, 12, 12, 31], dtype=torch.float64)
+    moments = at(3.0, 9, 12, 12, 31, idle=2.0)
     drawn = torch.tensor([2, 7, 2, 9])
     monkeypatch.setattr(torch, "randint", lambda *args, **kwargs: drawn)
     scores = part.scores(items, packing, moments=moments)
@@ -172,7 +191,7 @@ def test_an_ensemble_scores_by_the_mean_of_its_members(attention: str) -> None:
     together = Ensemble(3, lambda: with_trends(seed=next(seeds), attention=attention)).eval()
     items, lengths = histories()
     packing, targets = Packing(lengths, WINDOW), torch.tensor([3, 1, 11, 5, 5])
-    moments = NOW + torch.tensor([3.0, 9, 12, 12, 31], dtype=torch.float64)
+    moments = at(3.0, 9, 12, 12, 31, idle=2.0)
     each = torch.stack([member.scores(items, packing, moments=moments) for member in together.networks])
     scores = together.scores(items, packing, moments=moments)
     torch.testing.assert_close(scores, each.mean(0), **CLOSE)
@@ -190,11 +209,11 @@ def test_moments_are_asked_for_where_they_matter_and_only_there() -> None:
     with pytest.raises(ValueError, match="moments"):
         with_trends().loss(items, packing, packing.last, targets)
     with pytest.raises(ValueError, match="trends"):
-        network().recent(torch.zeros(1, dtype=torch.float64))
+        network().recent(at(0))
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
 def test_a_gpu_counts_the_same() -> None:
-    built, moments = trends(100), NOW + torch.arange(40, dtype=torch.float64)
+    built, moments = trends(100), at(*range(40))
     expected = built.scores(moments)
     torch.testing.assert_close(built.cuda().scores(moments.cuda()).cpu(), expected)
