@@ -269,6 +269,12 @@ BAD_SETTINGS: dict[str, tuple[Sequence[str], Sequence[str]]] = {
         ["--model=SASRec", "--train_neg_sample_args=None", "--n_heads=3"],
         ["SASRec cannot be built", "attention heads (3)", "SASRec.yaml"],
     ),
+    "a word that RecBole's model does not know": (
+        ["--model=SASRec", "--train_neg_sample_args=None", "--hidden_act=foo"],
+        ["SASRec cannot be built", "'foo'", "SASRec.yaml"],
+    ),
+    "one span for several": (["--trends=86400"], ["trends is 86400", "[3600, 86400]"]),
+    "recent without a span": (["--model=RecentPop"], ["RecentPop needs trends", "[86400]"]),
     "what torch refuses in it": (
         ["--model=GRU4Rec", "--train_neg_sample_args=None", "--hidden_size=-3"],
         ["GRU4Rec cannot be built", "hidden_size must be"],

@@ -108,7 +108,7 @@ def _unknown_metric(name: str) -> UserError:
 
 
 # What constructors raise on numbers and words that cannot be; an AttributeError, say, is a fault of code.
-_REFUSALS = (ValueError, TypeError, ZeroDivisionError, NotImplementedError)
+_REFUSALS = (ValueError, TypeError, KeyError, ZeroDivisionError, NotImplementedError)
 
 
 def _refusing_model(error: BaseException) -> str | None:
