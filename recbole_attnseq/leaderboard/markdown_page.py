@@ -18,7 +18,8 @@ Every row of a table has the same split, the same candidates (all items but thos
 early stopping on validation NDCG@10 (at the eleventh epoch without a better one, as RecBole counts). RecBole's models
 have RecBole's defaults, not searched: 2,048 targets a step, where AttnSeq has 512 and averages its weights; so
 `SASRec (512 a step)` takes AttnSeq's steps. AttnSeq's defaults were chosen on the validation parts of all these data
-but amazon-toys. Metrics follow from the rank of every test target; of equal scores the lower item number comes first.
+but amazon-toys. RecentPop is ours; it and rows with `trends` know the time of the request, which RecBole's models here
+are not given. Metrics follow from the rank of every test target; of equal scores the lower item number comes first.
 `±` is the standard deviation over seeds. `against` is the difference to the best other row, seeds averaged user by
 user, with its 95% bootstrap interval; p is of a paired randomisation test over users (0.0001 at the least), corrected
 by Holm's method for all rows of the table. {MARK} marks a difference that is not significant (p at least 0.05).
@@ -31,7 +32,8 @@ cores; those of different kinds of processors do not compare.
 _RIVALS = f"""## AttnSeq against the best of the others
 
 AttnSeq by default, then the row of its that validation prefers, in brackets (of those rows whose seeds have all run).
-`of` counts the rows of others that have run, of those listed; where no sequential network of theirs has, nothing is
+A row that knows the time of the request meets all others, one that does not only its like. `of` counts the rows of
+others that have run, of those listed; where no sequential network of theirs has, nothing is
 compared. First how far other users might have moved the difference (bootstrap; paired randomisation test), then how far
 other users and other seeds might have (Student's, Welch's degrees of freedom), which takes two seeds of either. Each p
 is corrected by Holm's method for its column; {MARK}: not significant.
