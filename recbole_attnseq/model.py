@@ -90,8 +90,20 @@ class AttnSeq(SequentialRecommender):  # type: ignore[misc]
         return padded[column < lengths[:, None]], Packing(lengths, self.max_seq_length)
 
     def _moments(self, interaction: Any) -> Tensor | None:
-        """When each row of a batch asks, where scores depend on it."""
-        return interaction[MOMENT] if self.timely else None
+        """When each row of a batch asks, and when its last item was taken, where scores depend on it.
+
+        Raises:
+            UserError: they do, and the batch does not say.
+        """
+        if not self.timely:
+            return None
+        if MOMENT not in interaction:
+            raise UserError(
+                f"this model has trends, so a request needs '{MOMENT}': for each row the time of the request and that "
+                "of its last item, (B, 2) float64."
+            )
+        moments: Tensor = interaction[MOMENT]
+        return moments
 
     def calculate_loss(self, interaction: Any) -> Tensor:
         """Mean loss over a batch of prefixes, each with one target; what RecBole's plain trainer calls."""

@@ -17,7 +17,7 @@ from recbole_attnseq.errors import UserError
 from recbole_attnseq.recbole_settings import check_common
 from recbole_attnseq.shipped import dataset_settings
 
-MODEL = "AttnSeq"
+MODEL, RECENT = "AttnSeq", "RecentPop"
 _PLACE = "recbole.model.sequential_recommender"
 
 # Keys that RecBole reads but lists in no default file.
@@ -41,6 +41,8 @@ def register() -> None:
     """Put AttnSeq and RecentPop at the places where RecBole looks; calling it again changes nothing."""
     if f"{_PLACE}.{MODEL.lower()}" in sys.modules:
         return
+    from recbole.utils.argument_list import dataset_arguments
+
     from recbole_attnseq.data.dataset import AttnSeqDataset
     from recbole_attnseq.metrics import register_f1
     from recbole_attnseq.model import AttnSeq
@@ -54,6 +56,8 @@ def register() -> None:
         setattr(module, model.__name__, model)
         sys.modules[name] = module
         setattr(importlib.import_module("recbole.data.dataset"), f"{model.__name__}Dataset", AttnSeqDataset)
+    # A data set that RecBole keeps in a file is read again where trends, which need times with it, have changed.
+    dataset_arguments.append("trends")
     importlib.import_module("recbole.trainer").AttnSeqTrainer = AttnSeqTrainer  # type: ignore[attr-defined]
     register_f1()
     _insert_dataset_settings()

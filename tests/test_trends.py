@@ -10,7 +10,9 @@ import pytest
 import torch
 from recbole.config import Config
 from recbole.data import create_dataset, data_preparation
+from recbole.data.interaction import Interaction
 
+from recbole_attnseq.cli import main
 from recbole_attnseq.data.dataset import MOMENT, sequence_store, training_events
 from recbole_attnseq.errors import UserError
 from recbole_attnseq.training.session import configure, make_trainer, train
@@ -195,3 +197,27 @@ def test_without_trends_nothing_is_kept(workdir: Path, quiet: dict[str, Any]) ->
     assert not hasattr(train_data._dataset, "exact_times")
     names = make_trainer(config, train_data).model.state_dict()
     assert not [name for name in names if "trends" in name]
+
+
+def test_a_checkpoint_is_scored_as_it_was(news: str, quiet: dict[str, Any], capsys: pytest.CaptureFixture[str]) -> None:
+    changes = {"epochs": 2, "metrics": ["Hit"], "topk": [2], "valid_metric": "Hit@2", "trends": [3600, 40_000]}
+    session = train(configure("AttnSeq", news, settings={**quiet, **changes}))
+    assert main(["evaluate", session.trainer.saved_model_file]) == 0
+    assert f"hit@2 {session.test_result['hit@2']:.4f}" in capsys.readouterr().out
+
+
+def test_a_kept_data_set_without_times_is_read_again(news: str, quiet: dict[str, Any]) -> None:
+    kept = {"save_dataset": True, "epochs": 1}
+    loaders(news, quiet, **kept)
+    assert list(Path("saved").glob("*.pth"))
+    config, (train_data, *_) = loaders(news, quiet, **kept, trends=[3600])
+    assert make_trainer(config, train_data).model.timely
+
+
+def test_a_request_without_its_time_is_told(news: str, quiet: dict[str, Any]) -> None:
+    config, (train_data, _, test_data) = loaders(news, quiet, trends=[3600])
+    model = make_trainer(config, train_data).model
+    batch = next(iter(test_data))[0]
+    hand_made = Interaction({name: batch[name] for name in (model.ITEM_SEQ, model.ITEM_SEQ_LEN)})
+    with pytest.raises(UserError, match=MOMENT):
+        model.full_sort_predict(hand_made)

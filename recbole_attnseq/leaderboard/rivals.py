@@ -9,7 +9,7 @@ from typing import Any
 from recbole_attnseq.leaderboard.records import is_sequential
 from recbole_attnseq.leaderboard.significance import LEVEL, compare, compare_with_seeds, holm
 from recbole_attnseq.leaderboard.standings import BUCKETED, Table, TableRow, cost, processors
-from recbole_attnseq.registration import MODEL
+from recbole_attnseq.registration import MODEL, RECENT
 
 MARK = "≈"  # the difference is not significant
 FOREIGN = "†"  # seconds of more than one kind of processor
@@ -17,33 +17,35 @@ LEAST = 0.0001  # the smallest p that four decimals show, and about what the ran
 METRIC = "ndcg@10"
 # Sequential to RecBole, but of counts or a few factors an item instead of a network: too weak a rival to stand for
 # the others.
-FACTORS = {"FOSSIL", "FPMC", "RecentPop", "TransRec"}
+FACTORS = {"FOSSIL", "FPMC", RECENT, "TransRec"}
 MARKS = ("<!-- rivals: generated -->", "<!-- rivals: end -->")
 
 
 def rivalry(table: Table) -> list[dict[str, Any]]:
     """AttnSeq against the best model that is another one, by NDCG@10, as JSON values.
 
-    AttnSeq is its row with defaults, then the one of its rows that validation prefers, if that is another and all its
-    seeds have run. A row that knows when somebody asks (``trends``) meets the best of all, one that does not the best
-    of those that do not. Nothing where AttnSeq or the others have no result.
+    AttnSeq is its row with defaults, then those of its rows that validation prefers, if they are others and all their
+    seeds have run: one of those that know when somebody asks (``trends``) and one of those that do not. The former
+    meets the best of all, the latter the best of those that do not. Nothing where AttnSeq or the others have no result.
     """
     metric = METRIC
     rows = [row for row in table.full if row.model == MODEL]
-    default = [row for row in rows if row.name == MODEL]
-    preferred = max((row for row in rows if not row.empty), key=lambda row: _valid(row, metric), default=None)
-    chosen = default + [row for row in [preferred] if row is not None and row not in default]
+    chosen = [row for row in rows if row.name == MODEL]
+    for timely in (False, True):
+        complete = [row for row in rows if not row.empty and _knows_when(row) == timely]
+        preferred = max(complete, key=lambda row: _valid(row, metric), default=None)
+        chosen += [row for row in [preferred] if row is not None and row not in chosen]
     meetings = []
     for ours in chosen:
         others = [row for row in table.rows if row.model != MODEL and (_knows_when(ours) or not _knows_when(row))]
-        complete = [row for row in others if row.runs]
-        rival = max(complete, key=lambda row: row.score(metric)[0], default=None)
+        rival = max((row for row in others if row.runs), key=lambda row: row.score(metric)[0], default=None)
         meetings += [_meeting(ours, rival, others, metric)] if rival is not None else []
     return meetings
 
 
 def _knows_when(row: TableRow) -> bool:
-    return any(record.settings.get("trends") for _, record in row.runs)
+    """Whether a row's scores depend on the time of the request; RecBole's models never look at ``trends``."""
+    return row.model == RECENT or (row.model == MODEL and any(record.config.get("trends") for _, record in row.runs))
 
 
 def _meeting(ours: TableRow, rival: TableRow, others: list[TableRow], metric: str) -> dict[str, Any]:

@@ -90,13 +90,18 @@ class _Recent:
         return _Recent(self.strengths[rows], [feature[rows] for feature in self.features])
 
     def add_to(self, logits: Tensor) -> None:
-        for strength, feature in zip(self.strengths.split(1, dim=1), self.features, strict=True):
-            logits[: len(feature)].addcmul_(feature, strength.to(feature))
+        # Added up first: logits of low precision are rounded once, not once a span.
+        each = zip(self.strengths.split(1, dim=1), self.features, strict=True)
+        total = torch.zeros_like(self.features[0])
+        for strength, feature in each:
+            total.addcmul_(feature, strength.to(feature))
+        logits[: len(total)] += total
 
     def gradient(self, probabilities: Tensor, targets: Tensor) -> Tensor:
         """Of the strengths (C, J): what is expected by probabilities (C, N) less what came at the targets (C,)."""
         wide = probabilities.to(self.features[0])
-        expected = [torch.linalg.vecdot(wide, feature) for feature in self.features]
+        with torch.autocast(wide.device.type, enabled=False):  # which would have these products in low precision
+            expected = [torch.linalg.vecdot(wide, feature) for feature in self.features]
         came = [feature.gather(1, targets[:, None]).squeeze(1) for feature in self.features]
         return torch.stack(expected, dim=1) - torch.stack(came, dim=1)
 

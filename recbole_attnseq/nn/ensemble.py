@@ -95,25 +95,30 @@ class Ensemble(nn.Module):
         """States (B, E * D) at the end of each sequence, whose product with vectors is the mean score."""
         return torch.cat([member.last_states(items, packing) for member in self.networks], dim=-1) / len(self.members)
 
-    def recent(self, moments: Tensor) -> Tensor:
+    def recent(self, moments: Tensor | None) -> Tensor:
         """What recent popularity adds to the mean scores (B, N) of all items at ``moments`` (B, 2)."""
         trends = [member.trends for member in self.networks if member.trends is not None]
+        if not trends or moments is None:
+            raise ValueError("recent popularity needs trends and moments; one of the two is missing.")
         return trends[0].scores(moments, strengths=torch.stack([one.strengths for one in trends]).mean(0))
 
     def scores(
         self, items: Tensor, packing: Packing, vectors: Tensor | None = None, moments: Tensor | None = None
     ) -> Tensor:
         """Mean scores (B, K) of candidates with ``vectors`` (K, E * D), by default all items, at ``moments`` (B, 2)."""
+        taste = self.taste(items, packing, vectors)
+        return taste if self.networks[0].trends is None and moments is None else taste + self.recent(moments)
+
+    def taste(self, items: Tensor, packing: Packing, vectors: Tensor | None = None) -> Tensor:
+        """Mean scores (B, K) of candidates with ``vectors`` (K, E * D), by default all items, whatever goes round."""
         candidates = self.vectors() if vectors is None else vectors
-        if moments is not None:
-            return self.scores(items, packing, candidates) + self.recent(moments)
         if not self.attention.uses_history:
             return self.last_states(items, packing) @ candidates.T
         parts = candidates.chunk(len(self.members), dim=-1)
         first, *others = zip(self.networks, parts, strict=True)
-        total = first[0].scores(items, packing, first[1])
+        total = first[0].taste(items, packing, first[1])
         for member, part in others:
-            total += member.scores(items, packing, part)
+            total += member.taste(items, packing, part)
         return total / len(self.members)
 
     def pair_scores(self, items: Tensor, packing: Packing, candidates: Tensor, moments: Tensor | None = None) -> Tensor:

@@ -125,13 +125,18 @@ class Network(nn.Module):
         Args:
             items: (T,) histories.
             packing: where each lies.
-            vectors: (K, D) of candidates, by default all items.
-            moments: (B, 2) when each asks, and when its last item was taken: recent popularity joins the scores of all
-                items.
+            vectors: (K, D) of candidates, by default all items; with trends all of them, in their order.
+            moments: (B, 2) when each asks, and when its last item was taken, for trends.
+
+        Raises:
+            ValueError: there are trends and no moments, or moments and no trends.
         """
+        taste = self.taste(items, packing, vectors)
+        return taste if self.trends is None and moments is None else taste + self.recent(moments)
+
+    def taste(self, items: Tensor, packing: Packing, vectors: Tensor | None = None) -> Tensor:
+        """Scores (B, K) of candidates with ``vectors`` (K, D), by default all items, whatever goes round."""
         candidates = self.vectors() if vectors is None else vectors
-        if moments is not None:
-            return self.scores(items, packing, candidates) + self.recent(moments)
         if not self.attention.uses_history:
             return self.last_states(items, packing) @ candidates.T
         states = self.states(items, packing)
@@ -143,17 +148,21 @@ class Network(nn.Module):
         """States (B, D) at the end of each sequence, sharpened: all that an attention without history compares."""
         return self.states(items, packing)[packing.last] * self.sharpness
 
-    def recent(self, moments: Tensor) -> Tensor:
+    def recent(self, moments: Tensor | None) -> Tensor:
         """What recent popularity adds to the scores (B, N) of all items at ``moments`` (B, 2)."""
-        return self._trends(moments).trends.scores(moments)
+        requests = self._requests(moments)
+        return requests.trends.scores(requests.moments)
 
     def pair_scores(self, items: Tensor, packing: Packing, candidates: Tensor, moments: Tensor | None = None) -> Tensor:
         """Scores (B,) of one candidate a sequence: ``candidates`` (B,) item numbers, at ``moments`` (B, 2)."""
         states = self.states(items, packing)
         scores = self.attention.final_paired(states, self.vectors(candidates), packing) * self.sharpness
-        return scores if moments is None else scores + self._trends(moments).trends.paired(moments, candidates)
+        if self.trends is None and moments is None:
+            return scores
+        requests = self._requests(moments)
+        return scores + requests.trends.paired(requests.moments, candidates)
 
-    def _trends(self, moments: Tensor | None) -> Requests:
+    def _requests(self, moments: Tensor | None) -> Requests:
         if self.trends is None or moments is None:
             raise ValueError("recent popularity needs trends and moments; one of the two is missing.")
         return Requests(self.trends, moments)
@@ -170,7 +179,7 @@ class Network(nn.Module):
             targets: (M,) item number that follows each.
             moments: (M, 2) when each follows and when the item before it was taken, for trends.
         """
-        requests = None if self.trends is None else self._trends(moments)
+        requests = None if self.trends is None else self._requests(moments)
         states = self.states(items, packing)
         full = not self.loss_function.sampled
         histories = None if self.history_negatives else Histories(items, *packing.histories(queries), targets)

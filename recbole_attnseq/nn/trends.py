@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -22,13 +21,14 @@ _PACE = 10.0
 class Events(nn.Module):
     """Which item was taken when, and so how often each was taken before any moment.
 
-    Counts of all items are kept for every Q-th event; what came between is added. Q follows from the memory.
+    Counts of all items are kept for every Q-th event; what came between is added. Q follows from the memory. Events are
+    no part of a checkpoint: the data set brings them, and later ones may take their place.
 
     Args:
         times: (E,) float64, in any order.
         items: (E,) item numbers.
         count: N, items there are, padding included.
-        budget: most counts kept, in elements.
+        budget: most counts kept, and most events added at a time, in elements.
     """
 
     times: Tensor
@@ -37,9 +37,10 @@ class Events(nn.Module):
     def __init__(self, times: Tensor, items: Tensor, *, count: int, budget: int) -> None:
         super().__init__()
         order = torch.argsort(times, stable=True)
-        self.register_buffer("times", times[order].double())
-        self.register_buffer("items", items[order])
+        self.register_buffer("times", times[order].double(), persistent=False)
+        self.register_buffer("items", items[order], persistent=False)
         self.count = count
+        self.budget = budget
         self.spacing = max(1, -(-(len(times) + 1) * count // max(1, budget)))
         self._kept: tuple[Tensor, Tensor] | None = None  # the events that it is of, and it
         self._places: tuple[Tensor, Tensor, Tensor] | None = None
@@ -50,10 +51,6 @@ class Events(nn.Module):
         super()._apply(fn, recurse)  # type: ignore[no-untyped-call]
         self.times = times.to(self.times.device)
         return self
-
-    def _load_from_state_dict(self, *args: Any) -> None:
-        super()._load_from_state_dict(*args)
-        self._kept = self._places = None  # events are loaded in place
 
     def before(self, moments: Tensor) -> Tensor:
         """How many events lie strictly before each of ``moments`` (...)."""
@@ -67,26 +64,25 @@ class Events(nn.Module):
             candidates: (K,) item numbers, by default all.
 
         Returns:
-            (B, K) or (B, N), int32.
+            (B, K) or (B, N).
         """
-        table, column = self._table(), None
         if candidates is not None:
-            known, column = torch.unique(candidates, return_inverse=True)
-            table = table[:, known]
+            return self.pair_counts(places[:, None], candidates)
+        step = max(1, self.budget // self.spacing)
+        return torch.cat([self._all_counts(part) for part in places.split(step)])
+
+    def _all_counts(self, places: Tensor) -> Tensor:
+        """Counts (B, N), int32, of all items among the first ``places`` (B,) events."""
         start = places // self.spacing
-        result = table[start]
+        result = self._table()[start]
         rest = places - start * self.spacing
         rows = torch.repeat_interleave(torch.arange(len(places), device=places.device), rest)
-        items = self.items[ranges(start * self.spacing, rest)]
-        if candidates is not None:
-            items = torch.searchsorted(known, items).clamp_(max=len(known) - 1).where(torch.isin(items, known), -1)
-            rows, items = rows[items >= 0], items[items >= 0]
-        flat = rows * result.shape[1] + items
+        flat = rows * self.count + self.items[ranges(start * self.spacing, rest)]
         result.view(-1).scatter_add_(0, flat, torch.ones_like(flat, dtype=result.dtype))
-        return result if column is None else result[:, column]
+        return result
 
     def pair_counts(self, places: Tensor, candidates: Tensor) -> Tensor:
-        """How often its own one of ``candidates`` (B,) is among the first ``places`` (B,) events: (B,)."""
+        """How often each of ``candidates`` (...) is among its first ``places`` (...) events, broadcast: (...)."""
         keys, first = self._sorted()
         wanted = candidates * (len(self.times) + 1) + places
         return torch.searchsorted(keys, wanted) - first[candidates]
@@ -163,7 +159,15 @@ class Trends(nn.Module):
 
         ``strengths`` (J + 1, J) stand in for the module's own.
         """
-        chosen = (self.strengths if strengths is None else strengths)[self.absence(moments)]
+        strengths = self.strengths if strengths is None else strengths
+        if not torch.is_grad_enabled():  # a ranking of many requests at once
+            width = self.events.count if candidates is None else len(candidates)
+            step = max(1, self.events.budget // width)
+            return torch.cat([self._scores(part, candidates, strengths) for part in moments.split(step)])
+        return self._scores(moments, candidates, strengths)
+
+    def _scores(self, moments: Tensor, candidates: Tensor | None, strengths: Tensor) -> Tensor:
+        chosen = strengths[self.absence(moments)]
         parts = zip(chosen.split(1, dim=1), self.features(moments, candidates), strict=True)
         strength, feature = next(parts)
         total: Tensor = feature * strength.to(feature)

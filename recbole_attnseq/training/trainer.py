@@ -204,7 +204,7 @@ class AttnSeqTrainer(Trainer):  # type: ignore[misc]
             taste: Callable[[slice], Tensor]
             if network.attention.uses_history:
                 block = max(1, min(block, tokens // int(store.length.max())))
-                taste = lambda rows: network.scores(*histories(rows), vectors)  # noqa: E731
+                taste = lambda rows: network.taste(*histories(rows), vectors)  # noqa: E731
             else:
                 many = rows_per_block(len(vectors), network.budget)
                 states = encode_ahead(last_states, len(store.target), many)

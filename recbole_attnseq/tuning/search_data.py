@@ -87,7 +87,7 @@ def without_test(dataset: Any) -> list[Any]:
     parts = dataset.build()[:2]
     forget_the_rest(parts)
     # RecBole's samplers also look at the whole: from now on the whole is the training part.
-    dataset.inter_feat = parts[0].inter_feat
+    dataset.inter_feat, dataset.exact_times = parts[0].inter_feat, getattr(parts[0], "exact_times", None)
     return list(parts)
 
 
@@ -109,6 +109,9 @@ def forget_the_rest(parts: Sequence[Any]) -> None:
     flat = {name: values[reached] for name, values in views[0].flat.items()}
     for view in views:
         view.flat, view.target = flat, position[view.target]
+    for part in parts:
+        if getattr(part, "exact_times", None) is not None:
+            part.exact_times = part.exact_times[reached.numpy()]
 
 
 class FinalData:

@@ -12,7 +12,7 @@ from recbole_attnseq.nn.ensemble import Ensemble
 from recbole_attnseq.nn.network import Network
 from recbole_attnseq.nn.packing import Packing
 from recbole_attnseq.nn.trends import Events, Requests, Trends
-from tests.building import WINDOW, histories, network, settings, stir, vectors
+from tests.building import WINDOW, Largest, histories, network, settings, stir, vectors
 
 ITEMS = 12
 CLOSE = {"rtol": 1e-5, "atol": 1e-6}  # counts and their logarithms are float32
@@ -90,19 +90,35 @@ def test_times_stay_exact_whatever_the_network_is_converted_to() -> None:
     assert torch.equal(built.events.times, happened()[0].sort().values)
 
 
-def test_counts_follow_events_that_are_loaded() -> None:
-    times, items = happened()
-    first, other = Events(times, items, count=ITEMS, budget=50), Events(times, items % 3 + 1, count=ITEMS, budget=50)
-    where = torch.tensor([60, 13])
-    before = first.counts(where), first.pair_counts(where, torch.tensor([1, 2]))
-    fresh = Trends(first, SPANS)
-    fresh.load_state_dict(Trends(other, SPANS).state_dict())
-    # The buffers were filled in place: what was derived from them must be made anew.
-    assert not torch.equal(fresh.events.counts(where), before[0])
-    assert torch.equal(fresh.events.counts(where), other.counts(where))
-    assert torch.equal(
-        fresh.events.pair_counts(where, torch.tensor([1, 2])), other.pair_counts(where, torch.tensor([1, 2]))
-    )
+def test_a_checkpoint_has_strengths_and_no_events() -> None:
+    built = trends()
+    assert set(built.state_dict()) == {"weights"}
+
+
+@pytest.mark.parametrize("autocast", [False, True])
+def test_low_precision_rounds_logits_once_and_counts_never(autocast: bool) -> None:
+    """The logits' own products are zero here, so that all that is rounded is the term of recent popularity."""
+    count = 30
+    targets = torch.randint(1, ITEMS, (count,), generator=torch.Generator().manual_seed(0))
+    states, table = torch.zeros(count, 8), torch.zeros(ITEMS, 8)
+    built, moments = trends(), at(*range(count))
+    with torch.no_grad():
+        built.weights.mul_(3)
+    low = torch.bfloat16
+    with torch.autocast("cpu", low, enabled=autocast):
+        found = linear_cross_entropy(
+            states, table, targets, budget=10**6, low_precision=low, requests=Requests(built, moments)
+        )
+    logits = built.scores(moments)
+    assert logits.abs().max() > 16
+    seen = logits.detach().to(low).float()[:, 1:]
+    assert found.item() == pytest.approx(F.cross_entropy(seen, targets - 1).item(), rel=5e-3)
+    (gradient,) = torch.autograd.grad(found, built.weights)
+    features = torch.stack(list(built.features(moments)), dim=2)
+    surplus = torch.softmax(seen, dim=1).to(low).float() - F.one_hot(targets - 1, ITEMS - 1)
+    each = torch.einsum("cn,cnj->cj", surplus, features[:, 1:]) * 10 / count
+    expected = torch.zeros_like(built.weights).index_add_(0, built.absence(moments), each)
+    torch.testing.assert_close(gradient, expected, rtol=1e-3, atol=1e-3)
 
 
 @pytest.mark.parametrize("budget", [1, 5 * ITEMS * 4, 1 << 20])
@@ -152,6 +168,17 @@ SETTINGS = [
 ]
 
 
+def test_a_ranking_of_many_requests_goes_by_parts() -> None:
+    built, moments = trends(), at(*range(40))
+    whole = built.scores(moments)
+    for budget in (1, 5 * ITEMS, 1 << 20):
+        small = trends(budget)
+        with torch.no_grad(), Largest() as largest:
+            torch.testing.assert_close(small.scores(moments), whole)
+        assert largest.elements <= max(2 * budget, 40 * ITEMS, 61 * 2)
+    assert whole.requires_grad
+
+
 @pytest.mark.parametrize("changes", SETTINGS)
 def test_scores_pairs_and_losses_agree(changes: dict[str, object]) -> None:
     part = with_trends(**changes)
@@ -159,7 +186,7 @@ def test_scores_pairs_and_losses_agree(changes: dict[str, object]) -> None:
     packing, targets = Packing(lengths, WINDOW), torch.tensor([3, 1, 11, 5, 5])
     moments = at(3.0, 9, 12, 12, 31, idle=2.0)
     scores = part.scores(items, packing, moments=moments)
-    taste = part.scores(items, packing)
+    taste = part.taste(items, packing)
     torch.testing.assert_close(scores - taste, part.recent(moments).double(), **CLOSE)
     assert (scores - taste).abs().max() > 0.1
     pairs = part.pair_scores(items, packing, targets, moments)
@@ -206,8 +233,16 @@ def test_an_ensemble_scores_by_the_mean_of_its_members(attention: str) -> None:
 def test_moments_are_asked_for_where_they_matter_and_only_there() -> None:
     items, lengths = histories()
     packing, targets = Packing(lengths, WINDOW), torch.tensor([3, 1, 11, 5, 5])
-    with pytest.raises(ValueError, match="moments"):
-        with_trends().loss(items, packing, packing.last, targets)
+    for part in (with_trends(), Ensemble(2, with_trends)):
+        for ask in (
+            lambda part=part: part.loss(items, packing, packing.last, targets),
+            lambda part=part: part.scores(items, packing),
+            lambda part=part: part.pair_scores(items, packing, targets),
+        ):
+            with pytest.raises(ValueError, match="moments"):
+                ask()
+    with pytest.raises(ValueError, match="trends"):
+        Ensemble(2, network).scores(items, packing, moments=at(*range(5)))
     with pytest.raises(ValueError, match="trends"):
         network().recent(at(0))
 

@@ -122,8 +122,9 @@ def test_training_and_validation_are_recboles_own(model, settings, workdir):
             assert torch.equal(a[name], b[name]), name
 
 
-def test_the_same_score_as_recboles_own_pipeline(settings, workdir):
-    config = make_config(SEQUENTIAL, "cycle", (), settings)
+@pytest.mark.parametrize("changes", [{}, {"trends": [2, 5]}], ids=["defaults", "trends"])
+def test_the_same_score_as_recboles_own_pipeline(changes, settings, workdir):
+    config = make_config(SEQUENTIAL, "cycle", (), {**settings, **changes})
     theirs = data_preparation(config, create_dataset(config))[:2]
     expected = train_once(config, theirs).score
     assert train_once(config, SearchData(config["seed"]).loaders(config)).score == expected
@@ -165,3 +166,14 @@ def test_benchmark_files_work_too(settings, data_path, tmp_path, workdir):
     dataset = create_dataset(make_config(SEQUENTIAL, "bench", (), settings))
     train, valid = without_test(dataset)
     assert (len(train), len(valid), len(dataset.inter_feat)) == (6, 6, 6)
+
+
+def test_exact_times_of_the_test_part_are_gone_too(settings, workdir):
+    config = make_config(SEQUENTIAL, "cycle", (), {**settings, "trends": [2, 5]})
+    whole = create_dataset(config)
+    latest = whole.exact_times.max() if hasattr(whole, "exact_times") else None
+    data = SearchData(1)
+    train, valid = data.loaders(config)
+    for dataset in (train._dataset, valid._dataset, data._dataset):
+        assert len(dataset.exact_times) == len(train._dataset.inter_feat.interaction.flat["item_id"])
+        assert latest is None or dataset.exact_times.max() < latest
