@@ -18,3 +18,9 @@ def begins(keys: Tensor) -> Tensor:
     first = torch.ones_like(keys, dtype=torch.bool)
     first[1:] = keys[1:] != keys[:-1]
     return first
+
+
+def latest(first: Tensor) -> Tensor:
+    """For each place (M,) the last one up to it at which ``first`` (M,) is True; the first place is."""
+    places = torch.where(first, torch.arange(len(first), device=first.device), 0)
+    return places.cummax(0).values if len(first) else places

@@ -12,7 +12,7 @@ import torch
 from recbole.data.dataset.sequential_dataset import SequentialDataset
 from torch import Tensor
 
-from recbole_attnseq.data.prefixes import PrefixInteraction
+from recbole_attnseq.data.prefixes import PrefixInteraction, reached
 from recbole_attnseq.data.store import SequenceStore
 from recbole_attnseq.errors import UserError
 
@@ -127,8 +127,5 @@ def training_events(dataset: Any) -> tuple[Tensor, Tensor]:
             "leave benchmark_filename out."
         )
     items, times = columns.flat[dataset.iid_field], torch.from_numpy(dataset.exact_times)
-    edges = torch.zeros(len(items) + 1, dtype=torch.long)
-    edges.index_add_(0, columns.target - columns.length, torch.ones_like(columns.target))
-    edges.index_add_(0, columns.target + 1, -torch.ones_like(columns.target))
-    known = edges.cumsum(0)[:-1] > 0
+    known = reached([columns])
     return times[known], items[known]

@@ -17,7 +17,7 @@ from recbole.data.interaction import Interaction
 from torch import Tensor
 
 from recbole_attnseq.errors import UserError
-from recbole_attnseq.flat import begins
+from recbole_attnseq.flat import begins, latest
 
 
 class PrefixColumns(MutableMapping[str, Tensor]):
@@ -107,6 +107,17 @@ class PrefixInteraction(Interaction):  # type: ignore[misc]
         self.interaction = self.interaction.rows(_as_index(index, self.length))
 
 
+def reached(parts: Sequence[PrefixColumns]) -> Tensor:
+    """True (M,) for every interaction that is a target or in the history of a row of ``parts``, which share them."""
+    total = len(next(iter(parts[0].flat.values())))
+    edges = torch.zeros(total + 1, dtype=torch.long)
+    for part in parts:
+        one = torch.ones_like(part.target)
+        edges.index_add_(0, part.target - part.length, one)
+        edges.index_add_(0, part.target + 1, -one)
+    return edges.cumsum(0)[:-1] > 0
+
+
 def _as_index(index: Any, length: int) -> Tensor:
     if isinstance(index, slice):
         return torch.arange(length)[index]
@@ -128,11 +139,9 @@ def prefix_rows(user: Tensor, maximum: int) -> tuple[Tensor, Tensor]:
     Returns:
         target (R,), the position of each predicted interaction, and length (R,), of its prefix.
     """
-    position = torch.arange(len(user))
     first = begins(user)
-    start = torch.where(first, position, 0).cummax(0).values if len(user) else position
-    target = position[~first]
-    return target, (target - start[target]).clamp(max=maximum)
+    target = (~first).nonzero().flatten()
+    return target, (target - latest(first)[target]).clamp(max=maximum)
 
 
 def augment_lazily(self: Any) -> None:

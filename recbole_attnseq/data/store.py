@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from recbole_attnseq.flat import begins
+from recbole_attnseq.flat import begins, latest
 
 
 @dataclass(frozen=True)
@@ -82,17 +82,16 @@ def windows(store: SequenceStore, stride: int, context: str = "full") -> Windows
             target sees what its own piece holds. ``exact``: a piece joins only targets whose histories begin at the
             same item, so every target sees its own history and nothing before it, however many layers look back.
     """
-    rows = torch.arange(len(store.target))
     first = begins(store.sequence)
     begin = store.target - store.length
     if context == "exact":
         # Within a sequence histories begin where they did before, or later once they are cut at the maximum.
         first = first | begins(begin)
     # By the places of the targets, not by their number: where a split took some out, pieces stay as short.
-    origin = store.target[torch.where(first, rows, 0).cummax(0).values]
+    origin = store.target[latest(first)]
     part = (store.target - origin) // stride
     first = first | begins(part)
-    row = rows[first]
-    count = torch.diff(row, append=row.new_tensor([len(rows)]))
+    row = first.nonzero().flatten()
+    count = torch.diff(row, append=row.new_tensor([len(store.target)]))
     start = store.target[row] - 1 if context == "window" else begin[row]
     return Windows(start, store.target[row + count - 1], row, count)

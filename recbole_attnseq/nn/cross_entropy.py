@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from recbole_attnseq.nn.history import Histories
-from recbole_attnseq.nn.trends import Requests
+from recbole_attnseq.nn.trends import Requests, weighed
 
 # Logits at a time. They are overwritten by their softmax and then by the next chunk's, so that the same few megabytes
 # are used all the time: new memory costs a CPU more than the arithmetic does.
@@ -91,11 +91,7 @@ class _Recent:
 
     def add_to(self, logits: Tensor) -> None:
         # Added up first: logits of low precision are rounded once, not once a span.
-        each = zip(self.strengths.split(1, dim=1), self.features, strict=True)
-        total = torch.zeros_like(self.features[0])
-        for strength, feature in each:
-            total.addcmul_(feature, strength.to(feature))
-        logits[: len(total)] += total
+        logits[: len(self.strengths)] += weighed(self.features, self.strengths)
 
     def gradient(self, probabilities: Tensor, targets: Tensor) -> Tensor:
         """Of the strengths (C, J): what is expected by probabilities (C, N) less what came at the targets (C,)."""

@@ -6,7 +6,7 @@ Only what happened strictly before a request counts: not the interaction that is
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -132,6 +132,10 @@ class Trends(nn.Module):
         """w (J + 1, J) by absence, zero at first: the data say whether recent popularity counts."""
         return self.weights * _PACE
 
+    def strengths_at(self, moments: Tensor, strengths: Tensor | None = None) -> Tensor:
+        """Of the spans, for each of ``moments`` (M, 2): (M, J), of ``strengths`` (J + 1, J) or its own."""
+        return (self.strengths if strengths is None else strengths)[self.absence(moments)]
+
     def absence(self, moments: Tensor) -> Tensor:
         """How many spans (M,) have gone by between the last item and the request of ``moments`` (M, 2): 0 to J."""
         edges = torch.tensor(self.spans, dtype=torch.float64, device=moments.device)
@@ -159,26 +163,28 @@ class Trends(nn.Module):
 
         ``strengths`` (J + 1, J) stand in for the module's own.
         """
-        strengths = self.strengths if strengths is None else strengths
+        chosen = self.strengths_at(moments, strengths)
         if not torch.is_grad_enabled():  # a ranking of many requests at once
             width = self.events.count if candidates is None else len(candidates)
             step = max(1, self.events.budget // width)
-            return torch.cat([self._scores(part, candidates, strengths) for part in moments.split(step)])
-        return self._scores(moments, candidates, strengths)
-
-    def _scores(self, moments: Tensor, candidates: Tensor | None, strengths: Tensor) -> Tensor:
-        chosen = strengths[self.absence(moments)]
-        parts = zip(chosen.split(1, dim=1), self.features(moments, candidates), strict=True)
-        strength, feature = next(parts)
-        total: Tensor = feature * strength.to(feature)
-        for strength, feature in parts:
-            total = torch.addcmul(total, feature, strength.to(feature))
-        return total
+            parts = zip(moments.split(step), chosen.split(step), strict=True)
+            return torch.cat([weighed(self.features(some, candidates), of_some) for some, of_some in parts])
+        return weighed(self.features(moments, candidates), chosen)
 
     def paired(self, moments: Tensor, candidates: Tensor) -> Tensor:
         """The term (M,) of one of ``candidates`` (M,) at each of ``moments`` (M, 2)."""
-        chosen = self.strengths[self.absence(moments)]
+        chosen = self.strengths_at(moments)
         return (self.paired_features(moments, candidates).to(chosen) * chosen).sum(1)
+
+
+def weighed(features: Iterable[Tensor], strengths: Tensor) -> Tensor:
+    """The sum (M, K) of J ``features`` (M, K) by ``strengths`` (M, J)."""
+    parts = zip(features, strengths.split(1, dim=1), strict=True)
+    feature, strength = next(parts)
+    total: Tensor = feature * strength.to(feature)
+    for feature, strength in parts:
+        total = torch.addcmul(total, feature, strength.to(feature))
+    return total
 
 
 @dataclass(frozen=True)
@@ -195,7 +201,7 @@ class Requests:
 
     def strengths(self) -> Tensor:
         """Of the spans, for each query: (M, J)."""
-        return self.trends.strengths[self.trends.absence(self.moments)]
+        return self.trends.strengths_at(self.moments)
 
     def features(self, rows: slice) -> list[Tensor]:
         """``log(1 + n_j)`` (C, N) of all items for the queries ``rows``, one for each span."""

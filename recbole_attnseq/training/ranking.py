@@ -12,7 +12,7 @@ from torch import Tensor
 
 from recbole_attnseq.data.prefixes import PrefixInteraction
 from recbole_attnseq.errors import UserError
-from recbole_attnseq.flat import begins, ranges
+from recbole_attnseq.flat import begins, latest, ranges
 
 # What the metrics of RecBole may ask for that ranks and top items can answer.
 ANSWERED = {"rec.topk", "rec.items", "data.num_items", "data.num_users", "data.count_items", "data.count_users"}
@@ -176,7 +176,7 @@ def seen_items(dataset: Any) -> Callable[[slice], tuple[Tensor, Tensor]]:
 
     columns = feat.interaction
     user, items = columns.flat[dataset.uid_field], columns.flat[dataset.iid_field]
-    begin = torch.where(begins(user), torch.arange(len(user)), 0).cummax(0).values
+    begin = latest(begins(user))
 
     def from_store(rows: slice) -> tuple[Tensor, Tensor]:
         target = columns.target[rows]

@@ -6,14 +6,13 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-import torch
 from recbole.data import create_dataset, data_preparation
 from recbole.data.utils import create_samplers, get_dataloader
 from recbole.sampler import KGSampler
 from recbole.utils import ModelType, init_seed
 from recbole.utils.argument_list import dataset_arguments
 
-from recbole_attnseq.data.prefixes import PrefixColumns, PrefixInteraction
+from recbole_attnseq.data.prefixes import PrefixColumns, PrefixInteraction, reached
 from recbole_attnseq.data.split_hash import hash_of_loaders
 
 # What decides the data set and its split; everything else can change from trial to trial.
@@ -98,20 +97,14 @@ def forget_the_rest(parts: Sequence[Any]) -> None:
     ]
     if not views:
         return
-    total = len(next(iter(views[0].flat.values())))
-    edges = torch.zeros(total + 1, dtype=torch.long)
-    for view in views:
-        one = torch.ones_like(view.target)
-        edges.index_add_(0, view.target - view.length, one)
-        edges.index_add_(0, view.target + 1, -one)
-    reached = edges.cumsum(0)[:-1] > 0
-    position = reached.cumsum(0) - 1
-    flat = {name: values[reached] for name, values in views[0].flat.items()}
+    kept = reached(views)
+    position = kept.cumsum(0) - 1
+    flat = {name: values[kept] for name, values in views[0].flat.items()}
     for view in views:
         view.flat, view.target = flat, position[view.target]
     for part in parts:
         if getattr(part, "exact_times", None) is not None:
-            part.exact_times = part.exact_times[reached.numpy()]
+            part.exact_times = part.exact_times[kept.numpy()]
 
 
 class FinalData:

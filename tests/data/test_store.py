@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from recbole_attnseq.data.store import CONTEXTS, SequenceStore, Windows, windows
-from recbole_attnseq.flat import begins, ranges
+from recbole_attnseq.flat import begins, latest, ranges
 from tests.data.stores import recbole_rows, some_of, store_of
 
 USERS = st.lists(st.integers(1, 30), min_size=1, max_size=8).filter(lambda lengths: max(lengths) > 1)
@@ -150,3 +150,5 @@ def test_ranges_lie_end_to_end(pairs: list[tuple[int, int]]) -> None:
 def test_a_group_begins_where_a_key_changes(keys: list[int]) -> None:
     expected = [place == 0 or key != keys[place - 1] for place, key in enumerate(keys)]
     assert begins(torch.tensor(keys, dtype=torch.long)).tolist() == expected
+    places = [max(place for place in range(end + 1) if expected[place]) for end in range(len(keys))]
+    assert latest(torch.tensor(expected, dtype=torch.bool)).tolist() == places

@@ -170,10 +170,9 @@ def test_benchmark_files_work_too(settings, data_path, tmp_path, workdir):
 
 def test_exact_times_of_the_test_part_are_gone_too(settings, workdir):
     config = make_config(SEQUENTIAL, "cycle", (), {**settings, "trends": [2, 5]})
-    whole = create_dataset(config)
-    latest = whole.exact_times.max() if hasattr(whole, "exact_times") else None
+    latest = create_dataset(config).exact_times.max()
     data = SearchData(1)
     train, valid = data.loaders(config)
     for dataset in (train._dataset, valid._dataset, data._dataset):
         assert len(dataset.exact_times) == len(train._dataset.inter_feat.interaction.flat["item_id"])
-        assert latest is None or dataset.exact_times.max() < latest
+        assert dataset.exact_times.max() < latest
