@@ -25,8 +25,8 @@ user, with its 95% bootstrap interval; p is of a paired randomisation test over 
 by Holm's method for all rows of the table. {MARK} marks a difference that is not significant (p at least 0.05).
 {BUCKETED}: trained in batches of like lengths (`--fast_batches` alone). That cost NARM on nemig-en and GRU4Rec on
 deskdrop a fifth of their NDCG@10, on ml-100k FPMC an eighth, GRU4Rec a tenth and SASRec a twelfth
-(docs/DEVELOPING.md); so these cells stand too low, if anything, and are to be run again as RecBole trains. Seconds are of the processor, summed over
-cores; those of different kinds of processors do not compare.
+(docs/DEVELOPING.md); so these cells stand too low, if anything, and are to be run again as RecBole trains. Seconds are
+of the processor, summed over cores; those of different kinds of processors do not compare.
 """
 
 _RIVALS = f"""## AttnSeq against the best of the others
