@@ -52,13 +52,18 @@ def history_negatives(config: Any, dataset: Any) -> bool:
     wanted = True if config["history_negatives"] is None else check_history_negatives(config)
     if isinstance(wanted, bool):
         return wanted
-    share = history_share(dataset.inter_num, dataset.user_num - 1, dataset.item_num - 1)
+    share = history_share(**counts_of(dataset))
     compared = compares_history(config["exclude_history"], share)
     getLogger().info(
         f"history_negatives: auto is {compared} (a history takes {share:.2g} of the items; False from {DENSE} on where "
         "exclude_history leaves them out of the ranking)"
     )
     return compared
+
+
+def counts_of(dataset: Any) -> dict[str, int]:
+    """What the rules go by: ``targets`` that are trained on, ``users`` and ``items``, without padding."""
+    return {"targets": dataset.inter_num, "users": dataset.user_num - 1, "items": dataset.item_num - 1}
 
 
 def history_share(targets: int, users: int, items: int) -> float:
@@ -105,3 +110,18 @@ def dropouts(values: Mapping[str, Any], targets: int = 0, items: int = 1) -> dic
             raise UserError(f"{key} is {values[key]!r}; give a probability in [0, 1), or auto.")
     rule = dropout(targets, items)
     return {key: rule if values.get(key) == "auto" else values.get(key) for key in DROPOUTS}
+
+
+def what_auto_means(
+    values: Mapping[str, Any], excluded: bool, *, targets: int, users: int, items: int
+) -> dict[str, Any]:
+    """What the settings among ``values`` that say auto come to, by key, as far as a rule of this module decides it.
+
+    Args:
+        values: settings.
+        excluded: the ranking leaves out what a user took before.
+        targets, users, items: as :func:`counts_of` gives them.
+    """
+    rule = dict.fromkeys(DROPOUTS, dropout(targets, items))
+    rules = {**rule, "history_negatives": compares_history(excluded, history_share(targets, users, items))}
+    return {key: meaning for key, meaning in rules.items() if values.get(key) == "auto"}

@@ -13,7 +13,7 @@ from recbole.utils import InputType
 from torch import Tensor
 
 from recbole_attnseq.data.dataset import MOMENT, training_events
-from recbole_attnseq.data_rules import dropouts, history_negatives
+from recbole_attnseq.data_rules import counts_of, dropouts, history_negatives
 from recbole_attnseq.errors import UserError
 from recbole_attnseq.extensions import import_a_models
 from recbole_attnseq.item_features import item_features
@@ -46,9 +46,10 @@ class AttnSeq(SequentialRecommender):  # type: ignore[misc]
         import_a_models(config)  # a checkpoint's have not been imported by its settings
         keys = [field.name for field in fields(NetworkSettings) if field.name not in ("items", "max_length")]
         values = {key: config[key] for key in keys}
-        follows = dropouts(values, dataset.inter_num, self.n_items - 1)
+        self.counts = counts_of(dataset)
+        follows = dropouts(values, self.counts["targets"], self.counts["items"])
         if "auto" in (values[key] for key in follows):
-            each = dataset.inter_num / max(1, self.n_items - 1)
+            each = self.counts["targets"] / max(1, self.counts["items"])
             getLogger().info(f"dropout: auto, with {each:.3g} targets an item: {follows}")
         settings = NetworkSettings(items=self.n_items, max_length=self.max_seq_length, **{**values, **follows})
         # A dense update of a large table would cost more than the step; several processes add dense gradients, and

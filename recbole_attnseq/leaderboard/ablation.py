@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from recbole_attnseq.data_rules import compares_history, dropouts, history_share
+from recbole_attnseq.data_rules import what_auto_means
 from recbole_attnseq.errors import UserError
 from recbole_attnseq.leaderboard.facts import SplitFacts
 from recbole_attnseq.leaderboard.measures import per_target
@@ -142,13 +142,12 @@ def _settings(record: RunRecord, facts: Mapping[str, SplitFacts]) -> dict[str, A
     split = facts.get(record.split_hash)
     if split is not None:  # records of before that was kept: what auto means today
         # A user's first item is no target.
-        counts = (split.train_count - split.user_count, split.user_count, split.item_count)
-        excluded = record.protocol["exclude_history"]
-        today = {
-            **dropouts(settings, counts[0], counts[2]),
-            "history_negatives": compares_history(excluded, history_share(*counts)),
+        counts = {
+            "targets": split.train_count - split.user_count,
+            "users": split.user_count,
+            "items": split.item_count,
         }
-        settings |= {key: value for key, value in today.items() if settings.get(key) == "auto"}
+        settings |= what_auto_means(settings, record.protocol["exclude_history"], **counts)
     return settings
 
 

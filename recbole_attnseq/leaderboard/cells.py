@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from recbole_attnseq.data_rules import what_auto_means
 from recbole_attnseq.errors import UserError
 from recbole_attnseq.leaderboard.board import Board, Row
 from recbole_attnseq.leaderboard.records import (
@@ -199,7 +200,8 @@ def state_of(cell: Cell, inventory: Inventory, runs: Path, split_hash: str | Non
             if (other.users, other.ranks, other.split_hash) != (record.users, record.ranks, record.split_hash):
                 why = f"{path.name} and {other_path.name} disagree; remove the wrong one"
                 return State(CONFLICT, why)
-        return State(DONE, path=path, record=record)
+        changed = [f"{key}: auto was {then}, now it is {now}" for key, then, now in changed_rules(record)]
+        return State(STALE, f"{path.name}: {', '.join(changed)}") if changed else State(DONE, path=path, record=record)
     failure = read_failure(cell.failure_path(runs))
     if failure is not None:
         return State(FAILED, str(failure["reason"]), limit=failure.get("time_limit"))
@@ -210,6 +212,18 @@ def state_of(cell: Cell, inventory: Inventory, runs: Path, split_hash: str | Non
         if record.row == cell.row.name and record.protocol == protocol_of(cell):
             return State(STALE, f"{path.name} was made with {differences(record.config, cell.config)}")
     return State(MISSING, "its settings are to be searched first" if cell.waits else "")
+
+
+def changed_rules(record: RunRecord) -> list[tuple[str, Any, Any]]:
+    """Settings that say auto and have another meaning today: key, meaning then, meaning now.
+
+    A configuration's hash holds the word alone. Records of before runs kept their counts cannot be told.
+    """
+    counts, then = record.notes.get("counts"), record.notes.get("resolved")
+    if not counts or not then:
+        return []
+    now = what_auto_means(record.config, record.protocol["exclude_history"], **counts)
+    return [(key, then[key], value) for key, value in now.items() if then[key] != value]
 
 
 def protocol_of(cell: Cell) -> dict[str, Any]:

@@ -47,7 +47,7 @@ class RunRecord:
         beyond: which items were shown, see :mod:`~recbole_attnseq.leaderboard.items`; empty in older records.
         notes: how the run was made: ways that change its speed alone (grouped batches, cheaper layers, compiled
             forward), or its training too (bucketed batches, see :attr:`bucketed`); what ``auto`` came to
-            (``resolved``); where it went on after an interruption.
+            (``resolved``) on data of which ``counts``; where it went on after an interruption.
     """
 
     schema: int
@@ -198,7 +198,6 @@ def make_record(
     # Before the lists of shown items are made, which training does not need.
     memory = max(session.earlier_peak, peak_resident_mib())
     model = str(session.config["model"])
-    resolved = getattr(session.trainer, "resolved", {})  # RecBole's models have no auto
     return RunRecord(
         schema=SCHEMA,
         model=model,
@@ -223,7 +222,7 @@ def make_record(
         parameters=session.parameters,
         notes={
             **notes,
-            **({"resolved": resolved} if resolved else {}),
+            **getattr(session.trainer, "notes", {}),  # RecBole's models have no auto
             **({"resumed": session.resumed} if session.resumed else {}),
         },
         row=row or model,

@@ -43,7 +43,9 @@ class AttnSeqTrainer(Trainer):  # type: ignore[misc]
         super().__init__(config, model)
         self.precision = choose(config["precision"], self.device)
         model.network.low_precision = self.precision.logits
-        self.resolved = {**model.resolved, "precision": str(self.precision.logits).removeprefix("torch.")}
+        precision = str(self.precision.logits).removeprefix("torch.")
+        # For a run's record: what auto came to, and the counts that it followed.
+        self.notes = {"resolved": {**model.resolved, "precision": precision}, "counts": model.counts}
         self._batches: tuple[Any, SequenceBatches] | None = None  # the data set that they are of, and they
         self.average: WeightAverage | None = None  # begins with the first epoch: whoever only evaluates needs none
 

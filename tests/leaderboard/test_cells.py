@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from recbole_attnseq import data_rules
 from recbole_attnseq.errors import UserError
 from recbole_attnseq.leaderboard import schedule
 from recbole_attnseq.leaderboard.board import Board, read_board
@@ -115,6 +116,20 @@ def test_another_split_is_stale(board: Board) -> None:
     fake_record(cell, ranks(1, 0.1), split="0" * 16).save(RUNS)
     assert (_state(cell).word, _state(cell, None).word) == ("stale", "done")
     assert "of split 0000000000000000, the data now give feedfacefeedface" in _state(cell).why
+
+
+def test_what_auto_meant_otherwise_is_stale_and_says_so(board: Board, monkeypatch: pytest.MonkeyPatch) -> None:
+    (cell,) = _cells(read_board(write_board(Path("boards"), {"AttnSeq": {"settings": {"hidden_dropout_prob": 0.1}}})))
+    resolved = {"embedding_dropout_prob": 0.5, "hidden_dropout_prob": 0.1, "history_negatives": False}
+    notes = {"resolved": resolved, "counts": {"targets": 900, "users": 100, "items": 50}}
+    record = dataclasses.replace(fake_record(cell, ranks(1, 0.1)), notes=notes)
+    path = record.save(RUNS)
+    assert _state(cell).word == "done"
+    monkeypatch.setattr(data_rules, "FEW_TARGETS", 900 / 50 / 1.4)
+    state = _state(cell)
+    assert (state.word, state.why) == ("stale", f"{path.name}: embedding_dropout_prob: auto was 0.5, now it is 0.3")
+    fake_record(cell, ranks(1, 0.1)).save(RUNS)  # of before records said so
+    assert _state(cell).word == "done"
 
 
 def test_two_records_of_one_cell(board: Board) -> None:
