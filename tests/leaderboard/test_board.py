@@ -132,7 +132,9 @@ class TestShipped:
             expected |= {"AttnSeq (reference)", "NARM", "STAMP", "Caser", "BERT4Rec", "CORE", "LightSANs"}
         assert set(rows) >= expected
         for name in ("AttnSeq",) if few else ("AttnSeq", "GRU4Rec", "SASRec"):
-            assert len(rows[name].seeds) == 3
+            assert len(rows[name].seeds) >= 3
+        if not few:
+            assert rows["AttnSeq"].seeds == rows["SASRec"].seeds, "what is compared has as many chances"
         cells = cells_of(board, ROOT / "results" / "studies")
         protocols = [protocol(cell.config, sequential=True) for cell in cells]
         assert all(one == protocols[0] for one in protocols)
