@@ -129,6 +129,8 @@ def _insert_defaults() -> None:
             values = {**self.internal_config_dict, **self.external_config_dict}
             check_settings(values)
             check_batching(values, self.external_config_dict)
+        elif model_class.__module__.startswith("recbole."):
+            refuse_ours(self.external_config_dict, model)
 
     Config._load_internal_config_dict = _load_internal_config_dict
 
@@ -202,6 +204,17 @@ def network_settings(*, items: int, max_length: int, **overrides: Any) -> Any:
     values = {**defaults(Config._build_yaml_loader(None)), **overrides, "items": items, "max_length": max_length}
     values.update(dropouts(values))
     return NetworkSettings(**{field.name: values[field.name] for field in fields(NetworkSettings)})
+
+
+def refuse_ours(given: dict[str, Any], model: str) -> None:
+    """Raise where a model of RecBole's is given what would make it another model, if it knew of it.
+
+    Raises:
+        UserError: names the key.
+    """
+    for key, nothing in (("trends", []), ("members", 1)):
+        if given.get(key, nothing) not in (nothing, None):
+            raise UserError(f"{key} is {given[key]!r}, but {model} takes no notice of it: leave it out.")
 
 
 def refuse_misspelt(given: dict[str, Any], known: set[str], ours: set[str]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +13,13 @@ from recbole.config import Config
 from recbole.data import create_dataset, data_preparation
 from recbole.data.interaction import Interaction
 
+import recbole_attnseq
 from recbole_attnseq.cli import main
 from recbole_attnseq.data.dataset import MOMENT, sequence_store, training_events
 from recbole_attnseq.errors import UserError
+from recbole_attnseq.training.runs import load_run
 from recbole_attnseq.training.session import configure, make_trainer, train
+from recbole_attnseq.training.trainer import AttnSeqTrainer
 from tests.atomic_files import write_interactions, write_table, write_tiny
 
 START = 1_500_000_000
@@ -125,6 +129,28 @@ def test_what_goes_round_is_learnt_and_found_again_by_every_route(news: str, qui
     row = next(iter(session.train))
     assert MOMENT in row
     assert model.calculate_loss(row) > 0
+
+
+def test_two_processes_learn_what_goes_round(news: str, quiet: dict[str, Any]) -> None:
+    settings = {
+        **quiet, "epochs": 12, "stopping_step": 12, "metrics": ["Hit"], "topk": [2], "valid_metric": "Hit@2",
+        "hidden_size": 16, "n_layers": 1, "inner_size": 16, "learning_rate": 0.005, "train_batch_size": 32,
+        "trends": [3600, 40_000],
+    }  # fmt: skip
+    result = recbole_attnseq.run("AttnSeq", news, config_dict=settings, nproc=2)
+    assert result is not None
+    assert result["test_result"]["hit@2"] > 0.7
+    config, model, _, _, _, test = load_run(result["checkpoint"])
+    alone = AttnSeqTrainer(config, model).evaluate(test, load_best_model=False)
+    assert alone == result["test_result"]
+
+
+def test_a_model_of_recboles_is_not_told_in_vain(news: str, quiet: dict[str, Any]) -> None:
+    negatives = {"train_neg_sample_args": None}
+    for given, words in (({"trends": [3600]}, "trends is [3600], but SASRec"), ({"members": 2}, "members is 2")):
+        with pytest.raises(UserError, match=re.escape(words)):
+            configure("SASRec", news, settings={**quiet, **negatives, **given})
+    configure("SASRec", news, settings={**quiet, **negatives, "trends": [], "members": 1})
 
 
 def test_recent_popularity_alone_is_a_model_too(news: str, quiet: dict[str, Any]) -> None:
