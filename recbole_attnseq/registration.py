@@ -26,6 +26,9 @@ _OPTIONAL_KEYS = (
     "benchmark_filename", "single_spec", "encoding", "reg_weight", "numerical_features", "wandb_project",
     "split_hash", "dataset_config", "selected_features", "members", "trends", "extensions",
 )  # fmt: skip
+# Hyper-parameters that defaults.yaml leaves out, so that what does not use them is the same run as before there were
+# any, with what it means to leave them out.
+UNSAID = {"members": 1, "trends": None}
 
 
 class _Nothing:
@@ -212,8 +215,8 @@ def refuse_ours(given: dict[str, Any], model: str) -> None:
     Raises:
         UserError: names the key.
     """
-    for key, nothing in (("trends", []), ("members", 1)):
-        if given.get(key, nothing) not in (nothing, None):
+    for key, nothing in UNSAID.items():
+        if given.get(key) not in (nothing, None, []):
             raise UserError(f"{key} is {given[key]!r}, but {model} takes no notice of it: leave it out.")
 
 

@@ -11,7 +11,7 @@ from recbole.utils.argument_list import general_arguments
 
 from recbole_attnseq.data_rules import dropouts
 from recbole_attnseq.errors import UserError
-from recbole_attnseq.registration import MODEL
+from recbole_attnseq.registration import MODEL, UNSAID
 from recbole_attnseq.training.checks import check_dataset, check_model, plain_errors, read_files
 from recbole_attnseq.training.session import make_config
 from recbole_attnseq.tuning.search_data import SearchData
@@ -65,7 +65,9 @@ class Problem:
         # Flags are text: keep them as RecBole has read them, for conditions, comparisons and best.yaml.
         self.fixed = {key: config.external_config_dict.get(key, value) for key, value in self.fixed.items()}
         self.base: dict[str, Any] = dict(config.final_config_dict)
-        whole.check_keys(known_keys(config) | set(given))
+        unsaid = UNSAID if self.model == MODEL else {}
+        whole.check_keys(known_keys(config) | set(given) | set(unsaid))
+        self.base = {**unsaid, **self.base}
         check_values(self.space, self.base)
         self.metric = str(config["valid_metric"])
         self.bigger = bool(config["valid_metric_bigger"])

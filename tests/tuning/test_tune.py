@@ -246,3 +246,23 @@ def test_two_jobs_share_a_study(settings, space_file, workdir):
     assert 8 <= len(study.trials) <= 9
     assert len({trial.user_attrs["worker"]["pid"] for trial in study.trials}) == 2
     assert json.loads(Path("results/studies/AttnSeq-cycle/test.json").read_text())["seeds"] == [2020, 2021]
+
+
+def test_what_defaults_leave_out_can_be_searched_too(settings, workdir):
+    Path("space.yaml").write_text(
+        "parameters:\n"
+        "  members: {type: int, low: 1, high: 2}\n"
+        "  trends: {type: choice, values: [null, [2, 5]]}\n"
+    )
+    found = tune(
+        dataset="cycle", settings={**settings, "epochs": 1}, space="space.yaml", trials=4, sampler="bruteforce",
+        seeds=1, progress=False,
+    )  # fmt: skip
+    rows = list(csv.DictReader(Path("results/studies/AttnSeq-cycle/trials.csv").read_text().splitlines()))
+    assert {(row["state"], row["members"], row["trends"]) for row in rows} == {
+        ("COMPLETE", members, trends) for members in ("1", "2") for trends in ("", "[2, 5]")
+    }
+    assert rows[0]["origin"] == "defaults"
+    best = max(rows, key=lambda row: float(row["value"]))
+    assert found["best_settings"] == json.loads(best["settings"])
+    assert yaml.safe_load(Path(found["best_yaml"]).read_text())["members"] == int(best["members"])
