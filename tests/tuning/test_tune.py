@@ -250,9 +250,7 @@ def test_two_jobs_share_a_study(settings, space_file, workdir):
 
 def test_what_defaults_leave_out_can_be_searched_too(settings, workdir):
     Path("space.yaml").write_text(
-        "parameters:\n"
-        "  members: {type: int, low: 1, high: 2}\n"
-        "  trends: {type: choice, values: [null, [2, 5]]}\n"
+        "parameters:\n  members: {type: int, low: 1, high: 2}\n  trends: {type: choice, values: [null, [2, 5]]}\n"
     )
     found = tune(
         dataset="cycle", settings={**settings, "epochs": 1}, space="space.yaml", trials=4, sampler="bruteforce",
