@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import fields
 from logging import getLogger
@@ -52,9 +53,10 @@ class AttnSeq(SequentialRecommender):  # type: ignore[misc]
             each = self.counts["targets"] / max(1, self.counts["items"])
             getLogger().info(f"dropout: auto, with {each:.3g} targets an item: {follows}")
         settings = NetworkSettings(items=self.n_items, max_length=self.max_seq_length, **{**values, **follows})
-        # A dense update of a large table would cost more than the step; several processes add dense gradients, and
-        # clipping takes the norm of dense ones.
-        may_be_sparse = config["single_spec"] and not config["clip_grad_norm"]
+        # A dense update of a large table would cost more than the step; several processes add dense gradients,
+        # clipping takes the norm of dense ones, decay reaches rows that have none, and only Adam has a sparse form.
+        dense_only = config["clip_grad_norm"] or config["weight_decay"] or str(config["learner"]).lower() != "adam"
+        may_be_sparse = config["single_spec"] and not dense_only
         large = LOSSES[settings.loss_type].sampled and self.n_items > SPARSE_ABOVE and not settings.item_dense
         sparse = config["sparse_updates"] if config["sparse_updates"] != "auto" else large and may_be_sparse
         wanted = ITEM_ENCODERS[settings.item_encoder].uses_features
@@ -136,9 +138,12 @@ def elements(megabytes: object) -> int:
     Raises:
         UserError: the budget is no positive number.
     """
-    if isinstance(megabytes, bool) or not isinstance(megabytes, (int, float)) or megabytes <= 0:
+    count = 0
+    if isinstance(megabytes, (int, float)) and not isinstance(megabytes, bool) and math.isfinite(megabytes):
+        count = int(megabytes * 2**20 / 4)
+    if count < 1:
         raise UserError(f"memory_budget is {megabytes!r}; give the MiB that a temporary may take, e.g. 128.")
-    return int(megabytes * 2**20 / 4)
+    return count
 
 
 def check_members(members: object) -> int:

@@ -132,7 +132,7 @@ def _insert_defaults() -> None:
             values = {**self.internal_config_dict, **self.external_config_dict}
             check_settings(values)
             check_batching(values, self.external_config_dict)
-        elif model_class.__module__.startswith("recbole."):
+        elif model == RECENT or model_class.__module__.startswith("recbole."):
             refuse_ours(self.external_config_dict, model)
 
     Config._load_internal_config_dict = _load_internal_config_dict
@@ -210,13 +210,13 @@ def network_settings(*, items: int, max_length: int, **overrides: Any) -> Any:
 
 
 def refuse_ours(given: dict[str, Any], model: str) -> None:
-    """Raise where a model of RecBole's is given what would make it another model, if it knew of it.
+    """Raise where another model than AttnSeq is given what would make it another one, if it knew of it.
 
     Raises:
         UserError: names the key.
     """
     for key, nothing in UNSAID.items():
-        if given.get(key) not in (nothing, None, []):
+        if given.get(key) not in (nothing, None, []) and (model, key) != (RECENT, "trends"):
             raise UserError(f"{key} is {given[key]!r}, but {model} takes no notice of it: leave it out.")
 
 

@@ -165,6 +165,8 @@ def test_recent_popularity_alone_is_a_model_too(news: str, quiet: dict[str, Any]
     model, batch = session.trainer.model, next(iter(session.test))[0]
     everything = model.full_sort_predict(batch)
     torch.testing.assert_close(model.predict(batch), everything.gather(1, batch["item_id"][:, None])[:, 0])
+    with pytest.raises(UserError, match="members is 2, but RecentPop"):
+        configure("RecentPop", news, settings={**common, "trends": [40_000], "members": 2})
     with pytest.raises(UserError, match="RecentPop needs trends"):
         train(configure("RecentPop", news, settings=common))
 

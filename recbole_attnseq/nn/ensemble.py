@@ -129,6 +129,7 @@ class Ensemble(nn.Module):
     def loss(
         self, items: Tensor, packing: Packing, queries: Tensor, targets: Tensor, moments: Tensor | None = None
     ) -> Tensor:
-        """Mean of the members' losses: each gets its own gradient over E, which Adam makes up for."""
-        each = [member.loss(items, packing, queries, targets, moments) for member in self.networks]
-        return torch.stack(each).mean()
+        """Mean of the members' losses, with the gradient of their sum: each learns as if it were alone."""
+        each = torch.stack([member.loss(items, packing, queries, targets, moments) for member in self.networks])
+        total = each.sum()
+        return each.mean().detach() + (total - total.detach())

@@ -21,6 +21,9 @@ LOSSES: Registry[type[Loss]] = Registry("loss")
 class Loss(nn.Module):
     """What every loss promises.
 
+    A class with ``sampled = False`` meets all items but the target, in one piece; ``softmax`` alone has a way of its
+    own that never holds all scores.
+
     Args:
         items: N, how many real items there are to choose negatives from.
         negatives: K, how many are drawn.

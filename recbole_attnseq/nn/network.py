@@ -12,7 +12,7 @@ from recbole_attnseq.nn.cross_entropy import linear_cross_entropy
 from recbole_attnseq.nn.dropout import Dropout
 from recbole_attnseq.nn.history import Histories
 from recbole_attnseq.nn.item_encoders import ITEM_ENCODERS, ItemFeatures
-from recbole_attnseq.nn.losses import LOSSES
+from recbole_attnseq.nn.losses import LOSSES, Softmax
 from recbole_attnseq.nn.packing import Packing
 from recbole_attnseq.nn.settings import NetworkSettings
 from recbole_attnseq.nn.similarity import SIMILARITIES
@@ -181,7 +181,8 @@ class Network(nn.Module):
         """
         requests = None if self.trends is None else self._requests(moments)
         states = self.states(items, packing)
-        full = not self.loss_function.sampled
+        # Any other loss over all items is computed as a sampled one whose sample is all of them.
+        full = type(self.loss_function) is Softmax
         histories = None if self.history_negatives else Histories(items, *packing.histories(queries), targets)
         if not self.attention.uses_history and full:
             return linear_cross_entropy(
@@ -200,8 +201,11 @@ class Network(nn.Module):
             positive = positive + requests.trends.paired(requests.moments, targets)
         if full:
             return self._chunked_softmax(states, packing, where, positive, histories, requests)
-        drawn = torch.randint(1, self.settings.items, (self.settings.num_negatives,), device=items.device)
-        negative = self._shared(states, self.vectors(drawn), packing, where) * self.sharpness
+        if self.loss_function.sampled:
+            drawn = torch.randint(1, self.settings.items, (self.settings.num_negatives,), device=items.device)
+        else:
+            drawn = torch.arange(1, self.settings.items, device=items.device)
+        negative = self._shared_by_parts(states, self.vectors(drawn), packing, where) * self.sharpness
         if requests is not None:
             negative = negative + requests.trends.scores(requests.moments, drawn)
         accident = drawn == targets[:, None]
@@ -230,6 +234,21 @@ class Network(nn.Module):
             return self.attention.shared(states[queries], candidates, packing)
         return self.attention.shared(states, candidates, packing)[queries]
 
+    def _shared_by_parts(self, states: Tensor, candidates: Tensor, packing: Packing, queries: Tensor | None) -> Tensor:
+        """:meth:`_shared`, candidates by chunks where each takes a history's worth of memory."""
+        step = self._candidates_at_once(states, packing, queries)
+        if not self.attention.uses_history or len(candidates) <= step:
+            return self._shared(states, candidates, packing, queries)
+        parts = [
+            checkpoint(self._shared, states, part, packing, queries, use_reentrant=False)
+            for part in candidates.split(step)
+        ]
+        return torch.cat(parts, dim=1)
+
+    def _candidates_at_once(self, states: Tensor, packing: Packing, queries: Tensor | None) -> int:
+        """How many candidates the budget allows to score against histories at a time."""
+        return max(1, self.budget // (self._rows(packing) if queries is None else len(states)))
+
     def _chunked_softmax(
         self,
         states: Tensor,
@@ -242,7 +261,7 @@ class Network(nn.Module):
         """Full cross-entropy where scoring needs the history: items by chunks, recomputed for the gradient."""
         vectors = self.vectors()[1:]
         numbers = torch.arange(1, self.settings.items, device=states.device)
-        step = max(1, self.budget // (self._rows(packing) if queries is None else len(states)))
+        step = self._candidates_at_once(states, packing, queries)
 
         def mass(u: Tensor, v: Tensor, candidates: Tensor) -> Tensor:
             scores = self._shared(u, v, packing, queries) * self.sharpness

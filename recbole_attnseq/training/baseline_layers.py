@@ -56,6 +56,7 @@ def lighten(model: Any, name: str) -> bool:
         _replace(model.trm_encoder, _encode_last)
     if name == "LightSANs":
         _replace(model, lightsans_forward)
+        changed = True
     if name == "BERT4Rec" and model.loss_type == "CE":
         _replace(model, _masked_items_loss, "calculate_loss")
         changed = True

@@ -15,6 +15,18 @@ QUANTA = 8  # batches are filled up to eighths of their size: about six per cent
 KINDS = ("auto", "windows", "prefixes")
 
 
+# Settings of RecBole's that would do nothing: the values that they may have all the same, and why.
+_NOT_OURS: tuple[tuple[str, tuple[Any, ...], str], ...] = (
+    (
+        "train_neg_sample_args",
+        (None, "None", "none", {"distribution": "none"}),
+        "draws negatives of its own, and none for loss_type softmax: leave it out, and set num_negatives",
+    ),
+    ("shuffle", (True,), "draws the order of its batches anew every epoch: leave it out"),
+    ("enable_scaler", (False,), "scales no gradients: leave it out, and choose the arithmetic by precision"),
+)
+
+
 def check_batching(values: Mapping[str, Any], given: Mapping[str, Any]) -> None:
     """Refuse settings of batches that cannot work.
 
@@ -37,6 +49,9 @@ def check_batching(values: Mapping[str, Any], given: Mapping[str, Any]) -> None:
                 f"train_batch_tokens ({tokens}) and train_batch_size ({given['train_batch_size']}) are both given, and "
                 "each says how large a batch is: leave one of them out."
             )
+    for key, idle, why in _NOT_OURS:
+        if key in given and given[key] not in idle:
+            raise UserError(f"{key} is {given[key]!r}, but AttnSeq {why}.")
     if values["train_context"] == "window" and values["train_batches"] == "prefixes":
         raise UserError(
             "train_context is window, but train_batches is prefixes, each of which would be cut to one item: "

@@ -19,14 +19,11 @@ class DenseAndSparse:
         dense: parameters with dense gradients.
         sparse: parameters with sparse gradients.
         learning_rate: of both.
-        weight_decay: of the dense ones; sparse rows have none.
     """
 
-    def __init__(
-        self, dense: Iterable[nn.Parameter], sparse: Iterable[torch.Tensor], learning_rate: float, weight_decay: float
-    ) -> None:
+    def __init__(self, dense: Iterable[nn.Parameter], sparse: Iterable[torch.Tensor], learning_rate: float) -> None:
         self.parts: dict[str, torch.optim.Optimizer] = {
-            "dense": torch.optim.Adam(dense, lr=learning_rate, weight_decay=weight_decay),
+            "dense": torch.optim.Adam(dense, lr=learning_rate),
             "sparse": torch.optim.SparseAdam(list(sparse), lr=learning_rate),
         }
 

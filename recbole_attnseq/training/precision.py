@@ -38,24 +38,26 @@ def check_precision(wanted: object) -> None:
 def choose(wanted: object, device: torch.device) -> Precision:
     """The precision for ``precision: auto | float32 | bfloat16`` on a device.
 
-    On a CPU, ``matmul = medium`` lets oneDNN multiply instead of the other BLAS: on processors without AMX it
-    computes in full float32 (and about twice as fast on AMD), on those with AMX in bfloat16.
+    On an x86 CPU, ``matmul = medium`` lets oneDNN multiply instead of the other BLAS: on processors without AMX it
+    computes in full float32 (and about twice as fast on AMD), on those with AMX in bfloat16. Where nothing is known
+    of the processor (ARM has bfloat16 products of its own) only ``highest`` is sure to be full.
 
     Raises:
         UserError: ``wanted`` is none of the three.
     """
     check_precision(wanted)
     if device.type == "cuda":
-        narrow = wanted == "bfloat16" or (wanted == "auto" and torch.cuda.is_bf16_supported())
+        narrow = wanted == "bfloat16" or (wanted == "auto" and torch.cuda.is_bf16_supported(including_emulation=False))
         return Precision(
             torch.bfloat16 if narrow else torch.float32, narrow, "high" if narrow else "highest", "highest"
         )
     narrow = wanted == "bfloat16" or (wanted == "auto" and has_bfloat16())
-    exact = "highest" if has_amx() else "medium"
+    exact = "medium" if _flags() and not has_amx() else "highest"
     return Precision(torch.bfloat16 if narrow else torch.float32, False, "medium" if narrow else exact, exact)
 
 
 def _flags() -> set[str]:
+    """What an x86 processor says that it can; empty for others, and where there is no such file."""
     try:
         with open("/proc/cpuinfo", encoding="utf-8") as file:
             for line in file:
@@ -78,10 +80,12 @@ def has_amx() -> bool:
 
 @contextmanager
 def matmul_precision(name: str) -> Iterator[None]:
-    """Set PyTorch's matrix-product precision for a while; the user's own setting comes back."""
-    before = torch.get_float32_matmul_precision()
+    """Set PyTorch's matrix-product precision for a while, cuDNN's (recurrent layers) with it; then the user's own."""
+    before, cudnn = torch.get_float32_matmul_precision(), torch.backends.cudnn.allow_tf32
     torch.set_float32_matmul_precision(name)
+    torch.backends.cudnn.allow_tf32 = cudnn and name != "highest"
     try:
         yield
     finally:
         torch.set_float32_matmul_precision(before)
+        torch.backends.cudnn.allow_tf32 = cudnn

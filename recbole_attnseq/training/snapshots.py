@@ -210,12 +210,13 @@ def _trainer_state(trainer: Any) -> dict[str, Any]:
             "best_valid_score": float(best["best_valid_score"]),
             "state_dict": best["state_dict"],
             "other_parameter": _plain(best["other_parameter"]),
+            "optimizer": best["optimizer"],
         },
     }
 
 
 def _set_trainer(trainer: Any, found: Mapping[str, Any]) -> None:
-    best = {**found["best"], "config": trainer.config, "optimizer": found["optimizer"]}
+    best = {**found["best"], "config": trainer.config}
     torch.save(best, trainer.saved_model_file, pickle_protocol=4)
     trainer.start_epoch, trainer.cur_step = found["epoch"] + 1, found["cur_step"]
     trainer.best_valid_score, trainer.best_valid_result = found["best_valid_score"], found["best_valid_result"]

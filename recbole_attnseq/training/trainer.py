@@ -77,13 +77,18 @@ class AttnSeqTrainer(Trainer):  # type: ignore[misc]
             return fused(super()._build_optimizer(**kwargs))
         if self.learner.lower() != "adam":
             raise UserError(f"learner is {self.learner}, but sparse_updates needs adam; set one of the two otherwise.")
-        if self.clip_grad_norm or not self.config["single_spec"]:
-            other = "clip_grad_norm" if self.clip_grad_norm else "several processes"
-            raise UserError(f"sparse_updates does not work with {other}; set it to auto or False.")
+        others = {
+            "clip_grad_norm": self.clip_grad_norm,
+            "weight_decay": self.weight_decay,
+            "several processes": not self.config["single_spec"],
+        }
+        for other, given in others.items():
+            if given:
+                raise UserError(f"sparse_updates does not work with {other}; set it to auto or False.")
         dense: list[torch.nn.Parameter] = [
             p for p in self.model.parameters() if all(p is not table for table in tables)
         ]
-        return DenseAndSparse(dense, tables, self.learning_rate, self.weight_decay)
+        return DenseAndSparse(dense, tables, self.learning_rate)
 
     def batches(self, train_data: Any) -> SequenceBatches:
         """How an epoch over ``train_data`` is cut (see :func:`~recbole_attnseq.training.batching.cut`)."""
@@ -130,7 +135,8 @@ class AttnSeqTrainer(Trainer):  # type: ignore[misc]
         if world > 1:
             loss = self._combine(loss.detach(), 0 if batch is None else len(batch.targets))
         if self.clip_grad_norm:
-            clip_grad_norm_(self.model.parameters(), **self.clip_grad_norm)
+            for network in getattr(self.model.network, "networks", [self.model.network]):
+                clip_grad_norm_(network.parameters(), **self.clip_grad_norm)
         if self.average:
             self.average.before_step()
         self.optimizer.step()
@@ -163,7 +169,6 @@ class AttnSeqTrainer(Trainer):  # type: ignore[misc]
             return super().evaluate(eval_data, load_best_model, model_file, show_progress)
         if load_best_model:
             self._load(model_file or self.saved_model_file)
-        self.model.eval()
         largest = max(self.config["topk"])
         shown = any("rec.items" in metric_information[metric.lower()] for metric in metrics)
         ranking = self.rank(eval_data._dataset, top=largest if shown else 0)
@@ -182,8 +187,10 @@ class AttnSeqTrainer(Trainer):  # type: ignore[misc]
         self.model.load_other_parameter(checkpoint.get("other_parameter"))
         self.logger.info(f"Loading model structure and parameters from {file}")
 
+    @torch.no_grad()
     def rank(self, dataset: Any, top: int = 0) -> Ranking:
         """The rank of every target of one part of the split (see :func:`rank_targets`)."""
+        self.model.eval()
         store = sequence_store(dataset)
         network, device = self.model.network, self.device
         with matmul_precision(self.precision.ranking):

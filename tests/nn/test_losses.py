@@ -8,7 +8,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from recbole_attnseq.nn.losses import LOSSES
+from recbole_attnseq.nn.losses import LOSSES, Loss, Softmax
 from recbole_attnseq.nn.packing import Packing
 from tests.building import histories, network, vectors
 from tests.contracts import LossContract
@@ -103,3 +103,55 @@ def test_an_accidental_hit_does_not_count(loss_type: str, attention: str) -> Non
             found.add(round(float(part.loss(items, packing, packing.last, torch.tensor([1]))), 9))
     assert len(expected) == 2
     assert found == expected
+
+
+@pytest.mark.parametrize("attention", ["dot", "last"])
+@pytest.mark.parametrize("history_negatives", [True, False])
+def test_a_loss_of_ones_own_over_all_items_is_the_one_that_is_computed(attention: str, history_negatives: bool) -> None:
+    part = network(attention=attention, loss_type="softmax")
+    part.history_negatives = history_negatives
+    items, lengths = histories()
+    packing, targets = Packing(lengths, 5), torch.tensor([3, 1, 11, 5, 5])
+    expected = part.loss(items, packing, packing.last, targets)
+
+    class Twice(Loss):
+        sampled = False
+
+        def forward(self, positive: torch.Tensor, negative: torch.Tensor) -> torch.Tensor:
+            assert negative.shape == (5, 11)
+            return 2 * Softmax.forward(self, positive, negative)  # type: ignore[arg-type]
+
+    part.loss_function = Twice(items=11, negatives=4, calibration=0.0)
+    torch.testing.assert_close(part.loss(items, packing, packing.last, targets), 2 * expected)
+
+
+@pytest.mark.parametrize("windows", [True, False])
+def test_sampled_candidates_meet_histories_as_many_at_a_time_as_memory_holds(
+    windows: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    part = network(attention="dot", loss_type="sampled_softmax", num_negatives=9)
+    items, lengths = histories()
+    packing = Packing(lengths, 5)
+    queries = torch.arange(len(items)) if windows else packing.last
+    targets = torch.arange(len(queries)) % 11 + 1
+    seen: list[int] = []
+    route = "shared" if windows else "final"
+    original = getattr(part.attention, route)
+
+    def watched(states: torch.Tensor, candidates: torch.Tensor, *rest: object) -> torch.Tensor:
+        seen.append(len(candidates))
+        return original(states, candidates, *rest)
+
+    monkeypatch.setattr(part.attention, route, watched)
+    found = []
+    for room in (1000, 4):
+        part.budget = room * (len(items) if windows else part._rows(packing))
+        part.zero_grad()
+        torch.manual_seed(3)
+        loss = part.loss(items, packing, queries, targets)
+        assert max(seen) == min(room, 9)
+        seen.clear()
+        loss.backward()
+        found.append((loss.detach(), [p.grad for p in part.parameters() if p.grad is not None]))
+        seen.clear()
+    torch.testing.assert_close(found[1], found[0])

@@ -46,7 +46,7 @@ def test_sparse_tables_average_as_if_every_row_were_visited() -> None:
     torch.manual_seed(0)
     table = nn.Embedding(20, 3, sparse=True)
     other = nn.Linear(3, 1)
-    optimizer = DenseAndSparse(other.parameters(), [table.weight], 0.1, 0.0)
+    optimizer = DenseAndSparse(other.parameters(), [table.weight], 0.1)
     lazy = WeightAverage([*other.parameters(), table.weight], 0.9, [table.weight])
     expected, steps = table.weight.detach().clone(), 0
     for epoch in range(3):

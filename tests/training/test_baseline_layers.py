@@ -142,6 +142,12 @@ def test_every_dropout_of_a_transformer_is_exchanged(tiny: str, quiet: dict[str,
     assert float(kept.mean()) == pytest.approx(1.0, abs=0.02)
 
 
+def test_a_model_of_which_only_the_way_through_is_exchanged_says_so(tiny: str, quiet: dict[str, Any]) -> None:
+    nothing = {"hidden_act": "relu", "hidden_dropout_prob": 0.0, "attn_dropout_prob": 0.0}
+    _, _, model = _parts("LightSANs", tiny, {**quiet, **nothing})
+    assert lighten(model, "LightSANs")
+
+
 def test_other_models_keep_a_dropout_that_is_no_256th(tiny: str, quiet: dict[str, Any]) -> None:
     _, _, model = _parts("NARM", tiny, quiet)
     model.emb_dropout.p, model.ct_dropout.p = 0.2, 0.5

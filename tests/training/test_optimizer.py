@@ -27,7 +27,7 @@ def test_first_step_equals_adam_and_other_rows_stay() -> None:
     dense, sparse = _pair()
     other = nn.Linear(4, 1)
     rows = torch.tensor([3, 7, 7])
-    optimizer = DenseAndSparse(other.parameters(), [sparse.weight], 0.1, 0.0)
+    optimizer = DenseAndSparse(other.parameters(), [sparse.weight], 0.1)
     plain = torch.optim.Adam(dense.parameters(), lr=0.1)
     before = sparse.weight.detach().clone()
     for table, step in ((dense, plain), (sparse, optimizer)):
@@ -40,11 +40,11 @@ def test_first_step_equals_adam_and_other_rows_stay() -> None:
 
 def test_state_survives() -> None:
     _, sparse = _pair()
-    optimizer = DenseAndSparse(nn.Linear(4, 1).parameters(), [sparse.weight], 0.1, 0.0)
+    optimizer = DenseAndSparse(nn.Linear(4, 1).parameters(), [sparse.weight], 0.1)
     sparse(torch.tensor([1])).sum().backward()
     optimizer.step()
     again = copy.deepcopy(sparse)
-    other = DenseAndSparse(nn.Linear(4, 1).parameters(), [again.weight], 0.1, 0.0)
+    other = DenseAndSparse(nn.Linear(4, 1).parameters(), [again.weight], 0.1)
     other.load_state_dict(copy.deepcopy(optimizer.state_dict()))  # as from a file
     for table, step in ((sparse, optimizer), (again, other)):
         step.zero_grad()
@@ -99,13 +99,37 @@ def test_other_optimizers_stay_as_they_are() -> None:
     assert fused(optimizer) is optimizer
 
 
-def test_sparse_updates_and_clipping_exclude_each_other(cycle: str, quiet: dict[str, Any]) -> None:
-    """Clipping takes the norm of dense gradients; nobody who left it to us is stopped."""
-    common = {
-        **quiet, "loss_type": "sampled_softmax", "num_negatives": 6, "epochs": 1, "clip_grad_norm": {"max_norm": 1.0},
-    }  # fmt: skip
-    with pytest.raises(UserError, match="clip_grad_norm"):
-        train(configure("AttnSeq", cycle, settings={**common, "sparse_updates": True}))
+@pytest.mark.parametrize(
+    ("changes", "word"),
+    [
+        ({"clip_grad_norm": {"max_norm": 1.0}}, "clip_grad_norm"),
+        ({"weight_decay": 0.01}, "weight_decay"),
+        ({"learner": "adamw"}, "learner is adamw"),
+    ],
+)
+def test_what_sparse_updates_cannot_do(cycle: str, quiet: dict[str, Any], changes: dict[str, Any], word: str) -> None:
+    """Whoever asks for both is told; whoever left it to us gets dense updates."""
+    common = {**quiet, "loss_type": "sampled_softmax", "num_negatives": 6, "epochs": 1}
+    with pytest.raises(UserError, match=word):
+        train(configure("AttnSeq", cycle, settings={**common, **changes, "sparse_updates": True}))
     with mock.patch("recbole_attnseq.model.SPARSE_ABOVE", 1):
-        session = train(configure("AttnSeq", cycle, settings={**common, "sparse_updates": "auto"}))
-    assert not session.trainer.model.network.item_encoder.table.sparse
+        for given, sparse in (({}, True), (changes, False)):
+            session = train(configure("AttnSeq", cycle, settings={**common, **given, "sparse_updates": "auto"}))
+            assert session.trainer.model.network.item_encoder.table.sparse == sparse
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"learner": "sgd"}, {"weight_decay": 0.01}, {"clip_grad_norm": {"max_norm": 0.1}, "learner": "sgd"}],
+    ids=["sgd", "decay", "clipped"],
+)
+def test_members_learn_as_if_they_were_alone(tiny: str, quiet: dict[str, Any], changes: dict[str, Any]) -> None:
+    settings = {
+        **quiet, "epochs": 1, "train_batch_size": 32, "hidden_size": 16, "n_layers": 1, "inner_size": 16,
+        "embedding_dropout_prob": 0.0, "hidden_dropout_prob": 0.0, "precision": "float32", "learning_rate": 0.05,
+        **changes,
+    }  # fmt: skip
+    alone, together = (train(configure("AttnSeq", tiny, settings={**settings, "members": n})) for n in (1, 3))
+    first = together.trainer.model.network.networks[0].state_dict()  # made by the same random numbers as the one alone
+    for name, expected in alone.trainer.model.network.state_dict().items():
+        torch.testing.assert_close(first[name], expected)

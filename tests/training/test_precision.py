@@ -15,12 +15,14 @@ CPU = torch.device("cpu")
 
 def test_float32_never_computes_in_less(monkeypatch: pytest.MonkeyPatch) -> None:
     for amx in (True, False):
-        monkeypatch.setattr(precision, "has_amx", lambda amx=amx: amx)
+        monkeypatch.setattr(precision, "_flags", lambda amx=amx: {"avx2", "amx_bf16"} if amx else {"avx2"})
         chosen = choose("float32", CPU)
         assert chosen.logits == torch.float32
         assert not chosen.autocast
         # With a matrix unit, oneDNN's "medium" would round to bfloat16.
         assert chosen.matmul == chosen.ranking == ("highest" if amx else "medium")
+    monkeypatch.setattr(precision, "_flags", set)  # ARM, Windows: nobody knows what "medium" does there
+    assert choose("float32", CPU).ranking == "highest"
 
 
 def test_auto_follows_the_processor(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -31,12 +33,16 @@ def test_auto_follows_the_processor(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_rankings_are_full_float32_whatever_training_is(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(precision, "has_bfloat16", lambda: True)
-    monkeypatch.setattr(precision, "has_amx", lambda: True)
+    monkeypatch.setattr(precision, "_flags", lambda: {"amx_bf16"})
     assert (choose("auto", CPU).matmul, choose("auto", CPU).ranking) == ("medium", "highest")
-    monkeypatch.setattr("torch.cuda.is_bf16_supported", lambda: True)
     cuda = torch.device("cuda")
-    assert (choose("auto", cuda).matmul, choose("auto", cuda).ranking) == ("high", "highest")
+    for hardware in (True, False):  # emulation is slower than float32, and has fewer digits
+        monkeypatch.setattr(
+            "torch.cuda.is_bf16_supported", lambda including_emulation=True, has=hardware: including_emulation or has
+        )
+        chosen = choose("auto", cuda)
+        assert (chosen.matmul, chosen.ranking) == ("high" if hardware else "highest", "highest")
+        assert chosen.autocast == hardware
 
 
 def test_the_users_setting_comes_back() -> None:
@@ -45,6 +51,10 @@ def test_the_users_setting_comes_back() -> None:
     def fail_inside() -> None:
         with matmul_precision("medium"):
             assert torch.get_float32_matmul_precision() == "medium"
+            assert torch.backends.cudnn.allow_tf32
+            with matmul_precision("highest"):
+                assert not torch.backends.cudnn.allow_tf32  # recurrent layers are cuDNN's
+            assert torch.backends.cudnn.allow_tf32
             raise RuntimeError
 
     with pytest.raises(RuntimeError):

@@ -212,6 +212,8 @@ def test_histories_are_encoded_as_the_budget_holds_them(
     monkeypatch.setattr(network, "states", counted)
     network.budget = 60 * network.user_encoder.widest
     assert session.trainer.rank(data).rank.equal(at_once)
+    session.trainer.model.train()  # as a checkpoint is loaded: no dropout may come into it
+    assert session.trainer.rank(data).rank.equal(at_once)
     assert len(tokens) > 3
     assert max(tokens) * network.user_encoder.widest <= network.budget
 

@@ -13,6 +13,7 @@ import torch
 
 from recbole_attnseq.cli import main
 from recbole_attnseq.errors import UserError
+from recbole_attnseq.training.runs import read_checkpoint
 from recbole_attnseq.training.session import Session, by_user, configure, train
 from recbole_attnseq.training.snapshots import Snapshot, arithmetic, read_snapshot
 
@@ -40,6 +41,7 @@ CASES: dict[str, tuple[str, dict[str, Any], bool]] = {
     "MultiVAE": ("MultiVAE", {"train_neg_sample_args": None, "total_anneal_steps": 20}, False),
 }
 IDENTITY = {"config_hash": "a"}
+BEST = ["best_valid_score", "cur_step", "epoch", "optimizer", "other_parameter", "state_dict"]
 
 
 class Interrupted(Exception):
@@ -69,6 +71,7 @@ def points(session: Session) -> list[tuple[float, ...]]:
 @pytest.mark.parametrize("name", CASES)
 def test_a_run_interrupted_twice_ends_as_a_whole_one(tiny: str, quiet: dict[str, Any], name: str) -> None:
     whole = run(name, quiet)
+    kept = read_checkpoint(whole.trainer.saved_model_file)["optimizer"]
     assert whole.resumed == []
     assert len(whole.curve) >= 4
     FILE.unlink()
@@ -80,6 +83,8 @@ def test_a_run_interrupted_twice_ends_as_a_whole_one(tiny: str, quiet: dict[str,
     parts = run(name, quiet)
     assert [part["after_epoch"] for part in parts.resumed] == [0, 2]
     assert points(parts) == points(whole)
+    again = read_checkpoint(parts.trainer.saved_model_file)["optimizer"]
+    torch.testing.assert_close(again, kept, rtol=0, atol=0)
     assert parts.best_epoch == whole.best_epoch
     assert parts.valid_result == pytest.approx(whole.valid_result, abs=0)
     assert parts.test_result == whole.test_result
@@ -165,7 +170,7 @@ def test_reading_a_snapshot_runs_no_code(tiny: str, quiet: dict[str, Any]) -> No
     run("SASRec", quiet)
     found = read_snapshot(FILE)
     assert found is not None
-    assert sorted(found["best"]) == ["best_valid_score", "cur_step", "epoch", "other_parameter", "state_dict"]
+    assert sorted(found["best"]) == BEST
     torch.save({**found, "best": Path("x")}, FILE)
     assert read_snapshot(FILE) is None
 
