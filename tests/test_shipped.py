@@ -36,7 +36,7 @@ def prepared(workdir: Path) -> Path:
 
 @pytest.mark.parametrize("model", ["AttnSeq", "SASRec", "BPR"])
 def test_prepared_folder_brings_its_settings(model: str, prepared: Path) -> None:
-    config = _config(model, train_neg_sample_args=None if model == "SASRec" else {"sample_num": 1})
+    config = _config(model, train_neg_sample_args={"sample_num": 1} if model == "BPR" else None)
     assert config["MAX_ITEM_LIST_LENGTH"] == 200
     assert config["user_inter_num_interval"] == "[5,inf)"
     assert config["load_col"] == {"inter": ["user_id", "item_id", "timestamp"]}
