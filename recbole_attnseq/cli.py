@@ -43,6 +43,11 @@ def _available() -> dict[str, tuple[str, str]]:
     return {name: entry for name, entry in COMMANDS.items() if importlib.util.find_spec(entry[0]) is not None}
 
 
+def _stopped() -> int:
+    print("attnseq: stopped.", file=sys.stderr)
+    return 130
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit code: 0, or 2 after a one-line error."""
     arguments = list(sys.argv[1:] if argv is None else argv)
@@ -63,7 +68,10 @@ def main(argv: Sequence[str] | None = None) -> int:
             formatter_class=argparse.RawDescriptionHelpFormatter,
         )
         if arguments[:1] == [name]:
-            loaded = importlib.import_module(module)
+            try:
+                loaded = importlib.import_module(module)
+            except KeyboardInterrupt:
+                return _stopped()
             loaded.add_arguments(sub)
             sub.set_defaults(run=loaded.run, takes_settings=getattr(loaded, "TAKES_SETTINGS", False))
     args, rest = parser.parse_known_args(arguments)
@@ -76,8 +84,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"attnseq: error: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
-        print("attnseq: stopped.", file=sys.stderr)
-        return 130
+        return _stopped()
     return 0
 
 

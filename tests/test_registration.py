@@ -16,6 +16,7 @@ import recbole_attnseq
 from recbole_attnseq.errors import UserError
 from recbole_attnseq.registration import defaults, register
 from recbole_attnseq.training.runs import load_run, read_checkpoint
+from recbole_attnseq.training.session import configure
 
 pytestmark = pytest.mark.filterwarnings("ignore")
 
@@ -165,6 +166,8 @@ def test_a_key_of_the_users_own_is_let_through(tiny: str) -> None:
         ({"item_encoder": "features", "selected_features": "class"}, "selected_features is 'class'"),
         ({"learning_rate": "fast"}, "learning_rate is 'fast'"),
         ({"epochs": -1}, "epochs is -1"),
+        ({"user_inter_num_interval": 5}, "user_inter_num_interval is 5; write an interval"),
+        ({"item_inter_num_interval": "five"}, "item_inter_num_interval is 'five'"),
     ],
     ids=lambda value: next(iter(value)) if isinstance(value, dict) else "",
 )
@@ -237,6 +240,12 @@ class TestLoadRun:
         path.parent.rename("dataset/elsewhere")
         with pytest.raises(UserError, match="data set 'tiny': no folder"):
             load_run(checkpoint)
+
+
+def test_a_name_that_yaml_reads_otherwise_is_told(tiny: str, quiet: dict[str, Any]) -> None:
+    Path("c.yaml").write_text("on: 5\n")
+    with pytest.raises(UserError, match="a setting is named True"):
+        configure("AttnSeq", tiny, ["c.yaml"], quiet)
 
 
 class TestTwoProcesses:

@@ -24,9 +24,9 @@ are not given. Metrics follow from the rank of every test target; of equal score
 user, with its 95% bootstrap interval; p is of a paired randomisation test over users (0.0001 at the least), corrected
 by Holm's method for all rows of the table. {MARK} marks a difference that is not significant (p at least 0.05).
 {BUCKETED}: trained in batches of like lengths (`--fast_batches` alone). That cost NARM on nemig-en and GRU4Rec on
-deskdrop a fifth of their NDCG@10, on ml-100k FPMC an eighth, GRU4Rec a tenth and SASRec a twelfth
-(docs/DEVELOPING.md); so these cells stand too low, if anything, and are to be run again as RecBole trains. Seconds are
-of the processor, summed over cores; those of different kinds of processors do not compare.
+deskdrop a fifth of their NDCG@10, ml-100k's models a twelfth to an eighth, on lastfm and amazon-beauty nothing that
+shows (docs/DEVELOPING.md); these cells are to be run again as RecBole trains. Seconds are of the processor, summed over
+cores; those of different kinds of processors do not compare.
 """
 
 _RIVALS = f"""## AttnSeq against the best of the others

@@ -117,7 +117,7 @@ def read_record(path: str | os.PathLike[str]) -> RunRecord:
     except OSError as error:
         raise UserError(f"record {path} cannot be read ({error.strerror}); is it a file of yours?") from error
     except ValueError as error:
-        raise UserError(f"record {path} is corrupt ({error}); remove it and run the cell again.") from error
+        raise UserError(f"record {path} is corrupt, or none ({error}); if it was one, run the cell again.") from error
     found = values.get("schema") if isinstance(values, dict) else None
     if found == 1:
         values, found = _from_first_schema(values), SCHEMA

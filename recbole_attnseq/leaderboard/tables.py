@@ -32,7 +32,10 @@ def read_folder(folder: str | Path, exclude_history: bool | None = None) -> list
     """
     records = [read_record(path) for path in sorted(Path(folder).glob("*.json"))]
     if not records:
-        raise UserError(f"no records in {folder}; make some with attnseq run --record={Path(folder).parent}.")
+        below = sorted(path.parent.name for path in Path(folder).glob("*/*.json"))
+        if below:
+            raise UserError(f"no records in {folder} itself; name a data set's folder, e.g. {Path(folder, below[0])}.")
+        raise UserError(f"no records in {folder}; attnseq run --record=RUNS writes them to RUNS/DATASET.")
     records = [record for record in records if exclude_history in (None, record.protocol["exclude_history"])]
     if not records:
         raise UserError(f"no record in {folder} has exclude_history {exclude_history}; leave --history out.")

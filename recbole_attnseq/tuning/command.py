@@ -109,7 +109,7 @@ def run(args: argparse.Namespace) -> None:
         )
         raise
     print(result["summary"])
-    place = f" --data_path={options.settings['data_path']}" if "data_path" in options.settings else ""
+    place = f" --data_path={result['data_path']}" if result["data_path"] else ""
     print(f"\nFiles: {result['folder']}\nRun the best: attnseq run --config_files {result['best_yaml']}{place}")
     print(f"Look into it: {result['dashboard']}")
 
@@ -122,7 +122,8 @@ def tune(options: TuneOptions | None = None, **settings: Any) -> dict[str, Any]:
         settings: the fields of :class:`TuneOptions` by name.
 
     Returns:
-        ``study`` (Optuna's), ``best_value``, ``best_settings``, ``summary``, ``folder``, ``best_yaml``, ``dashboard``.
+        ``study`` (Optuna's), ``best_value``, ``best_settings``, ``summary``, ``folder``, ``best_yaml``, ``data_path``
+        (as flags or files gave it; best.yaml names none), ``dashboard``.
 
     Raises:
         UserError: bad input, a storage that is down, or no trial that completed.
@@ -154,6 +155,7 @@ def tune(options: TuneOptions | None = None, **settings: Any) -> dict[str, Any]:
         "summary": text,
         "folder": folder,
         "best_yaml": os.path.join(folder, "best.yaml"),
+        "data_path": str(problem.fixed.get("data_path", "")),
         "dashboard": dashboard_command(session.url),
     }
 

@@ -87,7 +87,8 @@ def best_yaml(study: Any, problem: Problem, best: Any) -> str:
     plain = json.loads(json.dumps(settings, default=str))
     return (
         f"# Best of study {study.study_name}: trial {best.number}, {problem.metric} {best.value:.4f} on validation.\n"
-        f"# Run it with: attnseq run --config_files best.yaml\n" + yaml.safe_dump(plain, sort_keys=False)
+        "# Run it with: attnseq run --config_files best.yaml (and --data_path, where the data lie outside dataset/)\n"
+        + yaml.safe_dump(plain, sort_keys=False)
     )
 
 

@@ -70,6 +70,10 @@ def test_runs_of_two_protocols_stand_apart(workdir: Path) -> None:
 def test_an_empty_folder_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="no records"):
         read_folder(tmp_path)
+    (tmp_path / "runs" / "tiny").mkdir(parents=True)
+    (tmp_path / "runs" / "tiny" / "Pop.json").touch()
+    with pytest.raises(UserError, match=r"name a data set's folder, e\.g\. .*runs/tiny"):
+        read_folder(tmp_path / "runs")
 
 
 def test_a_page_without_marks_is_refused() -> None:

@@ -225,7 +225,7 @@ class Collector:
         if not self._spool.rows and self.report.dropped.get(_UNREAD):
             raise UserError(
                 f"{self.report.examples[_UNREAD]}: times in '{form.time}' such as {self._unread!r} are not "
-                f"{form.unit}; give --time-unit iso, or the format of the dates such as '%d.%m.%Y %H:%M'."
+                f"{form.unit}; {_advice(str(self._unread))}"
             )
         if self._timed and form.unit in ("ms", "us", "ns") and self._newest < _YEAR_1980:
             raise UserError(
@@ -242,6 +242,16 @@ class Collector:
             self._ordinal,
             self._whole,
         )
+
+
+def _advice(time: str) -> str:
+    """What to say of a time that could not be read: a number tells its unit by its size, another text its format."""
+    try:
+        size = abs(float(time))
+    except ValueError:
+        return "give --time-unit iso, or the format of the dates such as '%d.%m.%Y %H:%M'."
+    unit = next((name for name, most in (("s", 1e11), ("ms", 1e14), ("us", 1e17)) if size < most), "ns")
+    return f"give --time-unit {unit}."
 
 
 def raw_columns(form: Interactions) -> set[str]:

@@ -234,6 +234,9 @@ def test_times_of_the_wrong_unit(tmp_path: Path) -> None:
     dates = write(tmp_path / "d", x__csv=text("user,item,time", "a,b,2020-01-01"))
     with pytest.raises(UserError, match=r"row 1: times in 'time' such as '2020-01-01' are not s; give --time-unit iso"):
         _generic(dates, tmp_path, time_unit="s")
+    for folder, unit in ((seconds, "s"), (milliseconds, "ms")):
+        with pytest.raises(UserError, match=rf"are not iso; give --time-unit {unit}\.$"):
+            _generic(folder, tmp_path, time_unit="iso")
     with pytest.raises(UserError, match="unknown time unit 'weeks'"):
         _generic(seconds, tmp_path, time_unit="weeks")
     ordinal = write(tmp_path / "o", x__csv=text("user,item,time", "a,b,1"))
