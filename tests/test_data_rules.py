@@ -78,9 +78,7 @@ def test_auto_means_today_what_it_meant_in_the_committed_runs(dataset: str) -> N
     assert files
     strength, compared = COMMITTED[dataset]
     for facts in map(read_facts, files):
-        # A user's first interaction is no target.
-        targets = facts.train_count - facts.user_count
-        counts = {"targets": targets, "users": facts.user_count, "items": facts.item_count}
+        counts = facts.counts()
         settings = dict.fromkeys((*data_rules.DROPOUTS, "history_negatives"), "auto")
         expected = {**dict.fromkeys(data_rules.DROPOUTS, strength), "history_negatives": compared}
         assert what_auto_means(settings, True, **counts) == expected

@@ -141,13 +141,7 @@ def _settings(record: RunRecord, facts: Mapping[str, SplitFacts]) -> dict[str, A
     settings |= {key: then[key] for key in settings.keys() & then.keys() if settings[key] == "auto"}
     split = facts.get(record.split_hash)
     if split is not None:  # records of before that was kept: what auto means today
-        # A user's first item is no target.
-        counts = {
-            "targets": split.train_count - split.user_count,
-            "users": split.user_count,
-            "items": split.item_count,
-        }
-        settings |= what_auto_means(settings, record.protocol["exclude_history"], **counts)
+        settings |= what_auto_means(settings, record.protocol["exclude_history"], **split.counts())
     return settings
 
 

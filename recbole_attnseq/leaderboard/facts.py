@@ -51,6 +51,11 @@ class SplitFacts:
     history: list[int]
     popularity: list[int]
 
+    def counts(self) -> dict[str, int]:
+        """What the rules of ``auto`` go by, as data_rules.counts_of has it: a user's first interaction is no target."""
+        targets = self.train_count - self.user_count
+        return {"targets": targets, "users": self.user_count, "items": self.item_count}
+
     def history_group(self) -> npt.NDArray[np.int64]:
         """(R,) index into ``HISTORY_GROUPS`` of every target."""
         return np.searchsorted(HISTORY_BOUNDS, np.asarray(self.history), side="left")

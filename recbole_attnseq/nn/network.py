@@ -117,6 +117,11 @@ class Network(nn.Module):
         encoder = self.item_encoder
         return self.similarity.prepare(encoder.all() if items is None else encoder(items))
 
+    @property
+    def networks(self) -> list[Network]:
+        """What learns by itself: an ensemble has several."""
+        return [self]
+
     def scores(
         self, items: Tensor, packing: Packing, vectors: Tensor | None = None, moments: Tensor | None = None
     ) -> Tensor:

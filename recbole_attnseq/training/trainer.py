@@ -135,7 +135,7 @@ class AttnSeqTrainer(Trainer):  # type: ignore[misc]
         if world > 1:
             loss = self._combine(loss.detach(), 0 if batch is None else len(batch.targets))
         if self.clip_grad_norm:
-            for network in getattr(self.model.network, "networks", [self.model.network]):
+            for network in self.model.network.networks:
                 clip_grad_norm_(network.parameters(), **self.clip_grad_norm)
         if self.average:
             self.average.before_step()

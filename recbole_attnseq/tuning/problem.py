@@ -64,10 +64,9 @@ class Problem:
         config = self.config()
         # Flags are text: keep them as RecBole has read them, for conditions, comparisons and best.yaml.
         self.fixed = {key: config.external_config_dict.get(key, value) for key, value in self.fixed.items()}
-        self.base: dict[str, Any] = dict(config.final_config_dict)
         unsaid = UNSAID if self.model == MODEL else {}
+        self.base: dict[str, Any] = {**unsaid, **config.final_config_dict}
         whole.check_keys(known_keys(config) | set(given) | set(unsaid))
-        self.base = {**unsaid, **self.base}
         check_values(self.space, self.base)
         self.metric = str(config["valid_metric"])
         self.bigger = bool(config["valid_metric_bigger"])
