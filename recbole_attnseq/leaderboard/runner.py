@@ -96,6 +96,7 @@ def search(row: Row, places: Places) -> str | None:
         *_attnseq("tune", row, row.files, places),
         *(f"--{key}={value}" for key, value in row.tune.items()),
         f"--output={places.studies.resolve()}", f"--study={study_name(row)}", "--seeds=0", "--no_progress",
+        "--fast_batches=grouped", "--fast_layers",
     ]  # fmt: skip
     return _run(command, places.scratch / f"tune-{study_name(row)}.log", None, places, None)
 

@@ -103,6 +103,38 @@ def make_trainer(config: Any, train_data: Any) -> Any:
     return get_trainer(config["MODEL_TYPE"], config["model"])(config, model)
 
 
+def quicken(
+    model: Any,
+    name: str,
+    loader: Any,
+    *,
+    fast_batches: str | None = None,
+    fast_layers: bool = False,
+    compiled: bool = False,
+) -> tuple[Any, bool]:
+    """Put our shortcuts under one of RecBole's models, in place; AttnSeq has them built in.
+
+    Args:
+        model: fresh from :func:`make_trainer`.
+        name: as RecBole knows it.
+        loader: of its training data.
+        fast_batches, fast_layers, compiled: see :func:`train`.
+
+    Returns:
+        The loader to train with, and whether cheaper layers were put under the model.
+    """
+    if name == MODEL:
+        return loader, False
+    lightened = fast_layers and lighten(model, name)
+    if compiled:
+        model.forward = torch.compile(model.forward, dynamic=bool(fast_batches) or None)
+    if fast_batches == "grouped":
+        group(model, name, loader)
+    elif fast_batches == "bucketed":
+        loader = bucketed(loader, name)
+    return loader, lightened
+
+
 def train(
     config: Any,
     *,
@@ -140,17 +172,10 @@ def train(
         if ranked:
             _check_ranked(config, test_data)
         trainer = make_trainer(config, train_data)
-    model = trainer.model
     session = Session(config, trainer, train_data, valid_data, test_data)
-    if fast_layers and config["model"] != MODEL:
-        session.fast_layers = lighten(model, config["model"])
-    if compiled and config["model"] != MODEL:
-        model.forward = torch.compile(model.forward, dynamic=bool(fast_batches) or None)
-    loader = train_data
-    if fast_batches == "grouped" and config["model"] != MODEL:
-        group(model, config["model"], train_data)
-    elif fast_batches == "bucketed" and config["model"] != MODEL:
-        loader = bucketed(train_data, config["model"])
+    loader, session.fast_layers = quicken(
+        trainer.model, config["model"], train_data, fast_batches=fast_batches, fast_layers=fast_layers, compiled=compiled
+    )
     if snapshot:
         snapshot.restore(session, loader)
     start, processor = time.perf_counter() - session.seconds, time.process_time() - session.processor_seconds

@@ -69,6 +69,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--patience", type=float, default=3600.0, metavar="S", help="wait for a storage that is away (default 3600)")
     add("--release", action="store_true", help="take all running trials for dead and repeat them")
     add("--no_progress", action="store_true", help="no progress bar")
+    add("--fast_batches", choices=["grouped"], help="RecBole's sequential models: their batches without padding")
+    add("--fast_layers", action="store_true", help="RecBole's models: cheaper arithmetic where that computes the same")
     parser.epilog = _EPILOG
 
 
@@ -97,6 +99,8 @@ def run(args: argparse.Namespace) -> None:
         patience=args.patience,
         release=args.release,
         progress=not args.no_progress,
+        fast_batches=args.fast_batches,
+        fast_layers=args.fast_layers,
     )
     keep_freed_memory()
     try:
@@ -165,13 +169,15 @@ def resume_command(options: TuneOptions) -> str:
     defaults = TuneOptions()
     words = ["attnseq", "tune"]
     names = ("model", "dataset", "space", "trials", "timeout", "study", "sampler", "pruner", "seeds", "trial_seeds",
-             "jobs", "output", "heartbeat", "grace", "retries", "patience")  # fmt: skip
+             "jobs", "output", "heartbeat", "grace", "retries", "patience", "fast_batches")  # fmt: skip
     for name in names:
         value = getattr(options, name)
         if value is not None and (value != getattr(defaults, name) or name == "trials"):
             words += [f"--{name}", str(value)]
     if options.gpus:
         words += ["--gpus", ",".join(options.gpus)]
+    if options.fast_layers:
+        words.append("--fast_layers")
     if options.storage:
         words += ["--storage", shown(options.storage)]
     if options.files:

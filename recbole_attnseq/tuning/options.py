@@ -38,6 +38,8 @@ class TuneOptions:
         patience: seconds to wait for a storage that is away.
         release: take trials that count as running for dead.
         progress: show a progress bar.
+        fast_batches: ``grouped``: RecBole's batches without padding, or None.
+        fast_layers: cheaper arithmetic under RecBole's models where that computes the same.
     """
 
     model: str | None = None
@@ -62,6 +64,8 @@ class TuneOptions:
     patience: float = 3600.0
     release: bool = False
     progress: bool = True
+    fast_batches: str | None = None
+    fast_layers: bool = False
 
     def __post_init__(self) -> None:
         for key, least in (
@@ -83,11 +87,20 @@ class TuneOptions:
             raise UserError("--gpus starts a worker a GPU and --jobs CPU workers; give one of the two.")
         if len(set(self.gpus)) < len(self.gpus):
             raise UserError(f"--gpus names a GPU twice: {','.join(self.gpus)}.")
+        if self.fast_batches not in (None, "grouped"):
+            raise UserError(
+                f"fast_batches is {self.fast_batches!r}; a search knows grouped, which leaves RecBole its batches."
+            )
 
     @property
     def workers(self) -> int:
         """Worker processes that this start runs."""
         return len(self.gpus) or self.jobs
+
+    @property
+    def shortcuts(self) -> dict[str, Any]:
+        """As :func:`~recbole_attnseq.training.session.quicken` takes them."""
+        return {"fast_batches": self.fast_batches, "fast_layers": self.fast_layers}
 
     def to_json(self) -> str:
         """For a worker's standard input; passwords in the storage's URL never show in a process list."""

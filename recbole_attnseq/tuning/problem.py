@@ -32,6 +32,8 @@ class Problem:
         files: RecBole's YAML files, later ones win.
         settings: the user's settings above the files; a searched key that is set here is searched no more.
         space: a space file; None takes the one that comes with the project.
+        shortcuts: under the trainings of RecBole's models, see :func:`~recbole_attnseq.training.session.quicken`. They
+            are no part of a study's identity: what a trial computes is the same up to rounding and dropout's draws.
 
     Raises:
         UserError: unknown model, data set, metric or key, or a bad space.
@@ -44,7 +46,9 @@ class Problem:
         files: Sequence[str] = (),
         settings: Mapping[str, Any] | None = None,
         space: str | None = None,
+        shortcuts: Mapping[str, Any] | None = None,
     ) -> None:
+        self.shortcuts = dict(shortcuts or {})
         given = {**read_files(files), **(settings or {})}
         self.model = str(model or given.pop("model", None) or MODEL)
         name = dataset or given.get("dataset")

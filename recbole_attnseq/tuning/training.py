@@ -16,7 +16,7 @@ from typing import Any
 import torch
 
 from recbole_attnseq.errors import UserError
-from recbole_attnseq.training.session import make_trainer
+from recbole_attnseq.training.session import make_trainer, quicken
 from recbole_attnseq.tuning.meter import Meter
 
 
@@ -40,6 +40,7 @@ def train_once(
     loaders: Sequence[Any],
     on_epoch: Callable[[int, float], None] | None = None,
     on_cost: Callable[[dict[str, float | None]], None] | None = None,
+    shortcuts: Mapping[str, Any] | None = None,
 ) -> Outcome:
     """Train with RecBole's early stopping; given a third loader, score the best epoch on it, once.
 
@@ -48,6 +49,7 @@ def train_once(
         loaders: training and validation data, and test data if it is wanted.
         on_epoch: called with the epoch (from 1) and the validation score; what it raises ends the run.
         on_cost: called with :class:`Meter`'s figures, however the run ends.
+        shortcuts: what :func:`~recbole_attnseq.training.session.quicken` puts under RecBole's models.
 
     Raises:
         ValueError: the loss or the validation metric is no number.
@@ -59,6 +61,7 @@ def train_once(
         with without_event_files(), tempfile.TemporaryDirectory(prefix="attnseq-") as folder:
             config["checkpoint_dir"] = folder
             trainer = make_trainer(config, train)
+            train, _ = quicken(trainer.model, config["model"], train, **(shortcuts or {}))
 
             def epoch_ended(epoch: int, score: float) -> None:
                 meter.lap()

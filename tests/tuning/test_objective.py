@@ -6,6 +6,7 @@ import optuna
 import pytest
 import torch
 
+from recbole_attnseq.training import baseline_batches, session
 from recbole_attnseq.training.trainer import AttnSeqTrainer
 from recbole_attnseq.tuning import objective as module
 from recbole_attnseq.tuning.bookkeeping import REASON
@@ -37,7 +38,7 @@ def curves(scores):
     """A stand-in for training: trial after trial, its curve; an exception in it is raised."""
     runs = iter(scores)
 
-    def train(config, loaders, on_epoch=None, on_cost=None):
+    def train(config, loaders, on_epoch=None, on_cost=None, shortcuts=None):
         curve = next(runs)
         try:
             for epoch, score in enumerate(curve, start=1):
@@ -165,3 +166,28 @@ def test_gpu_memory_is_measured():
     meter.lap()
     assert meter.figures()["gpu_memory_mib"] >= 32
     assert len(kept) == 32 * 2**18
+
+
+@pytest.mark.parametrize("model, dropout", [("SASRec", ["hidden_dropout_prob", "attn_dropout_prob"]), ("AttnSeq", [])])
+def test_shortcuts_are_put_under_recboles_models_and_leave_the_score(
+    model, dropout, settings, space_file, study_of, monkeypatch, workdir
+):
+    """A trial learns the same with them, and they are there: groups are asked for, and layers exchanged."""
+    asked, layers = [], []
+    whole, lighten = baseline_batches.like_lengths, session.lighten
+    monkeypatch.setattr(baseline_batches, "like_lengths", lambda lengths: asked.append(1) or whole(lengths))
+    monkeypatch.setattr(session, "lighten", lambda *of: layers.append(1) or lighten(*of))
+    fixed = {**settings, **dict.fromkeys(dropout, 0.0)}
+    if model != "AttnSeq":
+        fixed["train_neg_sample_args"] = None
+    scores = []
+    for shortcuts in ({}, {"fast_batches": "grouped", "fast_layers": True}):
+        assert not asked and not layers
+        storage, study = study_of()
+        problem = Problem(model, "cycle", (), fixed, space_file, shortcuts)
+        study.enqueue_trial({"learning_rate": 0.01, "weight_decay": 0.0})
+        work(study, storage, SearchObjective(problem, [1]), Plan(1))
+        (trial,) = study.trials
+        scores.append(list(trial.intermediate_values.values()))
+    assert scores[0] == pytest.approx(scores[1], rel=1e-3) and scores[0][-1] > 0
+    assert (bool(asked), bool(layers)) == ((model != "AttnSeq"),) * 2

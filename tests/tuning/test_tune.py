@@ -176,12 +176,13 @@ def test_the_dashboards_command(url, command, monkeypatch):
 def test_options_travel_unchanged_and_the_resume_command_hides_passwords():
     options = TuneOptions(
         model="BPR", dataset="d", gpus=("0", "1"), files=("a.yaml",), settings={"epochs": "3"},
-        storage="postgresql://me:secret@host/db", trials=7,
+        storage="postgresql://me:secret@host/db", trials=7, fast_batches="grouped", fast_layers=True,
     )  # fmt: skip
     assert TuneOptions.from_json(options.to_json()) == options
     command = resume_command(options)
     assert "secret" not in command
-    for part in ("--model BPR", "--trials 7", "--gpus 0,1", "--config_files a.yaml", "--epochs=3"):
+    for part in ("--model BPR", "--trials 7", "--gpus 0,1", "--config_files a.yaml", "--epochs=3", "--fast_batches grouped",
+                 "--fast_layers"):  # fmt: skip
         assert part in command
 
 
