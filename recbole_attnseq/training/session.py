@@ -174,7 +174,12 @@ def train(
         trainer = make_trainer(config, train_data)
     session = Session(config, trainer, train_data, valid_data, test_data)
     loader, session.fast_layers = quicken(
-        trainer.model, config["model"], train_data, fast_batches=fast_batches, fast_layers=fast_layers, compiled=compiled
+        trainer.model,
+        config["model"],
+        train_data,
+        fast_batches=fast_batches,
+        fast_layers=fast_layers,
+        compiled=compiled,
     )
     if snapshot:
         snapshot.restore(session, loader)
