@@ -64,9 +64,7 @@ class SearchObjective:
 
         config = self.problem.config(settings)
         loaders = self.problem.data.loaders(config)
-        outcome = train_once(
-            config, loaders, on_epoch, lambda figures: store(trial, figures), self.problem.shortcuts
-        )
+        outcome = train_once(config, loaders, on_epoch, lambda figures: store(trial, figures), self.problem.shortcuts)
         trial.set_user_attr("valid", outcome.valid)
         if not by_epoch:
             trial.set_user_attr(f"curve of seed {seed}", curve)
@@ -101,9 +99,7 @@ class FinalObjective:
             trial.report(score, epoch)
             self.note(f"final seed {seed} epoch {epoch} {score:.4f}")
 
-        outcome = train_once(
-            config, loaders, on_epoch, lambda figures: store(trial, figures), self.problem.shortcuts
-        )
+        outcome = train_once(config, loaders, on_epoch, lambda figures: store(trial, figures), self.problem.shortcuts)
         trial.set_user_attr("valid", outcome.valid)
         trial.set_user_attr("test", outcome.test)
         trial.set_user_attr("split_hash", config["split_hash"])

@@ -60,9 +60,7 @@ def open_session(options: TuneOptions, index: int = 0) -> Session:
     # What costs nothing is checked before the data set is read.
     check_gpus(options.gpus)
     sampler, pruner = make_sampler(options.sampler, index), make_pruner(options.pruner, 1)
-    problem = Problem(
-        options.model, options.dataset, options.files, options.settings, options.space, options.shortcuts
-    )
+    problem = Problem(options.model, options.dataset, options.files, options.settings, options.space, options.shortcuts)
     check_countable(sampler, problem.space)
     check_parts(problem.base, options.seeds)
     name = study_name(options, problem.model, problem.dataset)
