@@ -8,6 +8,7 @@ import importlib
 import os
 import sys
 import types
+from collections.abc import Mapping, Set
 from dataclasses import fields
 from importlib.machinery import ModuleSpec
 from importlib.resources import files
@@ -120,11 +121,7 @@ def _insert_defaults() -> None:
         original(self, model, model_class, dataset)
         check_common(self.external_config_dict, self.internal_config_dict)
         if model == MODEL:
-            known = {
-                *self.internal_config_dict,
-                *_OPTIONAL_KEYS,
-                *(k for keys in self.parameters.values() for k in keys),
-            }
+            known = keys_known_to(self)
             ours = defaults(self.yaml_loader)
             refuse_misspelt(self.external_config_dict, known | set(ours), set(ours))
             # The settings of the data set say how it is evaluated, and rule over the model's habits.
@@ -134,8 +131,32 @@ def _insert_defaults() -> None:
             check_batching(values, self.external_config_dict)
         elif model == RECENT or model_class.__module__.startswith("recbole."):
             refuse_ours(self.external_config_dict, model)
+            known = keys_known_to(self)
+            if not known.issuperset(self.external_config_dict):  # the files of all models are read for this alone
+                own, others = keys_of_models(model)
+                refuse_misspelt(self.external_config_dict, known, own, others)
 
     Config._load_internal_config_dict = _load_internal_config_dict
+
+
+def keys_known_to(config: Any) -> set[str]:
+    """Every key that RecBole or the configuration's model reads."""
+    listed = (key for keys in config.parameters.values() for key in keys)
+    return {*config.internal_config_dict, *_OPTIONAL_KEYS, *listed}
+
+
+def keys_of_models(model: str) -> tuple[set[str], set[str]]:
+    """The hyper-parameters of one model, and those of all: RecBole's and AttnSeq."""
+    import yaml
+
+    folder = files("recbole") / "properties" / "model"
+    keys = {
+        each.name.removesuffix(".yaml"): {*(yaml.safe_load(each.read_text(encoding="utf-8")) or ())}
+        for each in folder.iterdir()
+        if each.name.endswith(".yaml")
+    }
+    keys[MODEL] = {*defaults(yaml.SafeLoader), *UNSAID}
+    return keys.get(model, set()), {key for own in keys.values() for key in own}
 
 
 def defaults(loader: Any) -> dict[str, Any]:
@@ -220,18 +241,26 @@ def refuse_ours(given: dict[str, Any], model: str) -> None:
             raise UserError(f"{key} is {given[key]!r}, but {model} takes no notice of it: leave it out.")
 
 
-def refuse_misspelt(given: dict[str, Any], known: set[str], ours: set[str]) -> None:
-    """Raise where a key of the user's is none of RecBole's or AttnSeq's but close to one of them.
+def refuse_misspelt(
+    given: Mapping[str, Any], known: Set[str], own: Set[str], elsewhere: Set[str] = frozenset()
+) -> None:
+    """Raise where a key of the user's is none of RecBole's or the model's but close to one of them.
 
     A key that resembles nothing is let through: RecBole's users carry keys of their own in their files.
+
+    Args:
+        given: the user's settings.
+        known: keys that mean something.
+        own: those of them that are the model's own, which are guessed more boldly.
+        elsewhere: keys that mean something to other models, with which a file may be shared.
 
     Raises:
         UserError: names the key and the closest real one.
     """
     for key in given:
-        if key in known:
+        if key in known or key in elsewhere:
             continue
-        close = difflib.get_close_matches(key, sorted(ours), n=1, cutoff=0.75) or difflib.get_close_matches(
+        close = difflib.get_close_matches(key, sorted(own), n=1, cutoff=0.75) or difflib.get_close_matches(
             key, sorted(known), n=1, cutoff=0.85
         )
         if close:

@@ -107,7 +107,7 @@ def test_defaults_lie_below_file_dictionary_and_flags(tiny: str, monkeypatch: py
 
 
 def test_defaults_do_not_reach_other_models(tiny: str) -> None:
-    given = {"train_neg_sample_args": None, "anything": 1, "hiden_size": 3}
+    given = {"train_neg_sample_args": None, "anything": 1}
     config = Config(model="GRU4Rec", dataset=tiny, config_dict=given)
     assert (config["hidden_size"], config["user_encoder"], config["valid_metric"]) == (128, None, "MRR@10")
 
@@ -128,6 +128,26 @@ def test_defaults_do_not_reach_other_models(tiny: str) -> None:
 def test_a_misspelt_parameter_names_the_real_one(key: str, meant: str, tiny: str) -> None:
     with pytest.raises(UserError, match=f"'{key}'.*Did you mean '{meant}'"):
         config_of(tiny, **{key: 1})
+
+
+@pytest.mark.parametrize(
+    ("model", "key", "meant"),
+    [
+        ("SASRec", "n_layer", "n_layers"),
+        ("SASRec", "attn_dropout", "attn_dropout_prob"),
+        ("GRU4Rec", "train_batchsize", "train_batch_size"),
+        ("RecentPop", "epoch", "epochs"),
+    ],
+)
+def test_and_so_it_does_for_other_models(model: str, key: str, meant: str, tiny: str) -> None:
+    with pytest.raises(UserError, match=f"'{key}'.*Did you mean '{meant}'"):
+        Config(model=model, dataset=tiny, config_dict={"train_neg_sample_args": None, key: 1})
+
+
+@pytest.mark.parametrize("key", ["num_layers", "user_encoder", "my_note"])
+def test_a_file_may_be_shared_with_another_model(key: str, tiny: str) -> None:
+    given = {"train_neg_sample_args": None, key: 1}
+    assert Config(model="SASRec", dataset=tiny, config_dict=given)["n_layers"] == 2
 
 
 def test_a_key_of_the_users_own_is_let_through(tiny: str) -> None:

@@ -53,6 +53,7 @@ class Row:
         seeds: one run each.
         time_limit: seconds a run may take, or None.
         tune: ``{"trials": N}`` or ``{"timeout": S}``, or None for the settings as they are.
+        own: the keys that the model's entry sets, which nothing else can be meant for.
     """
 
     dataset: str
@@ -63,6 +64,7 @@ class Row:
     seeds: tuple[int, ...]
     time_limit: float | None
     tune: Mapping[str, float] | None
+    own: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -166,8 +168,9 @@ def _row(
     limit = nearest.get("time_limit")
     if limit is not None and (isinstance(limit, bool) or not isinstance(limit, (int, float)) or limit <= 0):
         raise UserError(f"{what}: time_limit is {limit!r}; give seconds above 0.")
-    model = str(entry.get("model", name))
-    return Row(dataset, name, model, tuple(files), settings, tuple(seeds), limit, _budget(what, nearest.get("tune")))
+    model, tune = str(entry.get("model", name)), _budget(what, nearest.get("tune"))
+    own = frozenset(key for layer in layers[2:] for key in layer.get("settings") or ())
+    return Row(dataset, name, model, tuple(files), settings, tuple(seeds), limit, tune, own)
 
 
 def _budget(what: str, tune: Any) -> Mapping[str, float] | None:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from recbole_attnseq.data_rules import what_auto_means
-from recbole_attnseq.errors import UserError
+from recbole_attnseq.errors import UserError, unknown_name
 from recbole_attnseq.leaderboard.board import Board, Row
 from recbole_attnseq.leaderboard.records import (
     RunRecord,
@@ -20,6 +20,7 @@ from recbole_attnseq.leaderboard.records import (
     read_record,
     record_name,
 )
+from recbole_attnseq.registration import keys_known_to, keys_of_models
 from recbole_attnseq.training.processes import write_whole
 from recbole_attnseq.training.session import make_config
 
@@ -140,7 +141,12 @@ def cells_of(board: Board, studies: Path) -> list[Cell]:
         try:
             # As flags, since that is how the run will be given them.
             settings = {key: text_of(value) for key, value in row.settings.items()}
-            config = config_identity(make_config(row.model, row.dataset, files, settings))
+            made = make_config(row.model, row.dataset, files, settings)
+            unknown = min(row.own - keys_known_to(made), default=None)
+            if unknown is not None:
+                own, _ = keys_of_models(row.model)
+                raise unknown_name("setting", unknown, own | {*made.parameters["Training"]})
+            config = config_identity(made)
         except UserError as error:
             raise UserError(f"{board.path}: model '{row.name}' on '{row.dataset}': {error}") from None
         split = _split_of(config)

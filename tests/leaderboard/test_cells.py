@@ -261,3 +261,19 @@ def test_reasons_are_one_line_without_paths_of_the_machine() -> None:
     trace = 'Traceback\n  File "/home/me/a.py", line 3\nRuntimeError: not enough memory in /tmp/x/y\n'
     assert reason_of(1, trace) == "exit code 1: RuntimeError: not enough memory in y"
     assert reason_of(1, "") == "exit code 1: nothing was printed"
+
+
+@pytest.mark.parametrize(
+    ("entry", "said"),
+    [
+        ({"settings": {"n_layer": 1}}, "unknown parameter 'n_layer'.*Did you mean 'n_layers'"),
+        ({"settings": {"lr": 0.1}}, "unknown setting 'lr'.* learning_rate,"),
+        ({"datasets": {"tiny": {"settings": {"num_layers": 1}}}}, "unknown setting 'num_layers'.* n_layers"),
+    ],
+)
+def test_a_row_sets_nothing_that_its_model_does_not_read(entry: dict, said: str, workdir: Path) -> None:
+    """It would be run with the defaults, and its name would promise something else."""
+    entry = {**entry, "settings": {"train_neg_sample_args": None, **entry.get("settings", {})}}
+    board = read_board(write_board(workdir / "boards", {"SASRec": entry}))
+    with pytest.raises(UserError, match=rf"model 'SASRec' on 'tiny': {said}"):
+        _cells(board)
