@@ -563,11 +563,12 @@ def _log_when_training(module: Any) -> None:
 
 
 def _release_log(module: Any) -> None:
-    init = module.Trainer.__init__
+    init, events = module.Trainer.__init__, module.get_tensorboard
 
     def __init__(self: Any, config: Any, model: Any) -> None:
         check_folder(config["checkpoint_dir"], "checkpoints")
-        check_folder("log_tensorboard", "TensorBoard's files")
+        if module.get_tensorboard is events:  # a search puts one in its place that writes nothing
+            check_folder("log_tensorboard", "TensorBoard's files")
         for log in _logs():
             log.begin()
         init(self, config, model)

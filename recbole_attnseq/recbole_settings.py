@@ -8,6 +8,7 @@ from typing import Any
 
 from recbole_attnseq.errors import UserError, unknown_name
 from recbole_attnseq.eval_args import check_eval_args
+from recbole_attnseq.recbole_kinds import check_kinds
 
 _FIELDS = ("USER_ID_FIELD", "ITEM_ID_FIELD", "RATING_FIELD", "TIME_FIELD", "LABEL_FIELD", "NEG_PREFIX", "LIST_SUFFIX",
     "ITEM_LIST_LENGTH_FIELD", "POSITION_FIELD", "HEAD_ENTITY_ID_FIELD", "TAIL_ENTITY_ID_FIELD", "RELATION_ID_FIELD",
@@ -55,6 +56,7 @@ def check_common(given: Mapping[str, Any], defaults: Mapping[str, Any]) -> None:
     check_eval_args(
         values["eval_args"], values["MODEL_TYPE"] == ModelType.SEQUENTIAL, values.get("benchmark_filename") is not None
     )
+    check_kinds(values)
     _check_truth_values(values, defaults)
     _check_metrics(values["metrics"], values.get("topk"))
     for key in ("load_col", "unload_col"):
@@ -71,11 +73,8 @@ def check_common(given: Mapping[str, Any], defaults: Mapping[str, Any]) -> None:
     if str(values.get("learner")).lower() not in _LEARNERS:
         raise unknown_name("learner", values.get("learner"), _LEARNERS)
     decay = values.get("weight_decay")
-    if decay is not None and (isinstance(decay, bool) or not isinstance(decay, (int, float)) or decay < 0):
+    if isinstance(decay, bool) or not isinstance(decay, (int, float)) or decay < 0:
         raise UserError(f"weight_decay is {decay!r}; give a number from 0 on.")
-    clip = values.get("clip_grad_norm")
-    if clip and not isinstance(clip, dict):
-        raise UserError(f"clip_grad_norm is {clip!r}; write it as {{'max_norm': 5, 'norm_type': 2}}.")
 
 
 def _check_metrics(metrics: Any, topk: Any) -> None:

@@ -90,6 +90,26 @@ def tally(trials: Iterable[FrozenTrial], retries: int) -> Tally:
     return Tally(done, running, waiting, tuple(lost))
 
 
+def shared_fault(trials: Iterable[FrozenTrial]) -> tuple[str, int]:
+    """What all trials so far died of, if it is one thing and no want of memory or luck; and how many did.
+
+    Returns:
+        The reason, empty where there is no such thing, and the number of trials.
+    """
+    finished = [trial for trial in trials if trial.state != TrialState.WAITING]
+    reasons = {str(trial.user_attrs.get(REASON, "")) for trial in finished}
+    reason = reasons.pop() if len(reasons) == 1 else ""
+    alike = reason.startswith(("bad setting", "crash")) and all(trial.state == TrialState.FAIL for trial in finished)
+    return (reason, len(finished)) if alike else ("", 0)
+
+
+def is_left(trial: FrozenTrial, grace: float = 60.0) -> bool:
+    """Whether nobody is at work any more where a finished trial ran, as far as can be known from here."""
+    worker = trial.user_attrs.get(WORKER)
+    old = _age(trial.datetime_complete, datetime.datetime.now()) > grace
+    return old or worker == this_worker() or is_dead(worker)
+
+
 def this_worker() -> dict[str, Any]:
     """Who runs a trial: where, which process, and when it began, since ids are used again."""
     return {**_place(), "pid": os.getpid(), "began": _began(os.getpid())}

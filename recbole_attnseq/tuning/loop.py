@@ -11,12 +11,14 @@ from typing import Any
 import optuna
 from optuna.exceptions import StorageInternalError
 
+from recbole_attnseq.errors import UserError
 from recbole_attnseq.tuning.bookkeeping import (
     DUPLICATE,
     REASON,
     WORKER,
     is_duplicate,
     recover,
+    shared_fault,
     tally,
     this_worker,
 )
@@ -36,6 +38,8 @@ class Plan:
         retries: how often a trial whose worker died is repeated.
         grace: seconds without a sign of life after which a trial counts as dead.
         poll: seconds between two looks while others finish theirs.
+        enough: so many trials that die of one and the same mistake, and nothing else, are a mistake of the search;
+            None goes on regardless.
     """
 
     trials: int | None = None
@@ -43,6 +47,7 @@ class Plan:
     retries: int = 3
     grace: float = 60.0
     poll: float = 2.0
+    enough: int | None = 3
 
 
 def work(
@@ -65,6 +70,7 @@ def work(
 
     Raises:
         KeyboardInterrupt: after the running trial has been recorded as interrupted.
+        UserError: the first trials all died of one and the same mistake.
         StorageInternalError: the storage is away for good; the running trial is repeated when it is back.
     """
     optuna.logging.set_verbosity(optuna.logging.ERROR)
@@ -75,7 +81,14 @@ def work(
         if patience is not None:
             patience.settle()
         recover(study, storage, plan.retries, plan.grace)
-        count = tally(study.get_trials(deepcopy=False), plan.retries)
+        trials = study.get_trials(deepcopy=False)
+        count = tally(trials, plan.retries)
+        reason, times = shared_fault(trials)
+        if plan.enough is not None and times >= plan.enough:
+            raise UserError(
+                f"study '{study.study_name}': all of {times} trials ended with: {reason}. Mend that and start the same "
+                "command again: it begins anew."
+            )
         if on_change is not None:
             on_change()
         over = exhausted or (plan.deadline is not None and time.monotonic() >= plan.deadline)

@@ -11,7 +11,7 @@ from optuna.exceptions import DuplicatedStudyError
 from optuna.trial import TrialState
 
 from recbole_attnseq.errors import UserError
-from recbole_attnseq.tuning.bookkeeping import INTERRUPTED, REASON, failures, this_worker
+from recbole_attnseq.tuning.bookkeeping import INTERRUPTED, REASON, failures, is_left, shared_fault, this_worker
 from recbole_attnseq.tuning.problem import Problem
 
 IDENTITY = "attnseq:identity"
@@ -33,7 +33,7 @@ def open_study(
     """Create or join the study ``name``.
 
     Whoever creates it queues the defaults and the published settings. Whoever joins waits until that is done, and
-    does it where the creator died over it.
+    does it where the creator died over it. A study whose trials have all died of one mistake is created anew.
 
     Args:
         storage: see :func:`recbole_attnseq.tuning.storages.open_storage`.
@@ -50,6 +50,10 @@ def open_study(
     """
     identity = problem.identity() | ({} if runs is None else {"runs": runs})
     study, created = _create_or_join(storage, name, problem, sampler, pruner, wait)
+    if not created and _died_of_one_mistake(study):
+        # There is nothing to go on from, and what was mended may be what identifies the study.
+        optuna.delete_study(study_name=name, storage=storage)
+        study, created = _create_or_join(storage, name, problem, sampler, pruner, wait)
     if not created:
         before = study.user_attrs.get(IDENTITY)
         if before is None and study.get_trials(deepcopy=False):
@@ -69,6 +73,18 @@ def open_study(
             )
         study.set_user_attr(READY, True)
     return study
+
+
+def _died_of_one_mistake(study: Any) -> bool:
+    """Whether all trials of one of our studies did, and nobody is at work on it; says so."""
+    trials = study.get_trials(deepcopy=False)
+    reason, _ = shared_fault(trials)
+    if not reason or IDENTITY not in study.user_attrs:
+        return False
+    if not all(is_left(trial) for trial in trials if trial.state == TrialState.FAIL):
+        return False
+    print(f"study '{study.study_name}' begins anew: all its trials ended with: {reason}", flush=True)
+    return True
 
 
 def _create_or_join(

@@ -129,7 +129,7 @@ def run_worker(session: Session, final: bool = True) -> None:
             bar = Progress(runs, options.seeds, None, options.retries, f"trial {best.number} on test", options.progress)
             try:
                 last = FinalObjective(problem, best.user_attrs["settings"], bar.note)
-                plan = replace(session.plan(options.seeds + failed), deadline=None)
+                plan = replace(session.plan(options.seeds + failed), deadline=None, enough=None)
                 work(runs, session.storage, last, plan, bar.refresh)
             finally:
                 bar.close()

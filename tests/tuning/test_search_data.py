@@ -176,3 +176,10 @@ def test_exact_times_of_the_test_part_are_gone_too(settings, workdir):
     for dataset in (train._dataset, valid._dataset, data._dataset):
         assert len(dataset.exact_times) == len(train._dataset.inter_feat.interaction.flat["item_id"])
         assert dataset.exact_times.max() < latest
+
+
+def test_a_trial_needs_no_place_for_event_files(settings, workdir):
+    """It writes none, so a file in their way is none of its business."""
+    (workdir / "log_tensorboard").write_text("")
+    config = make_config(GENERAL, "cycle", (), settings)
+    assert train_once(config, SearchData(1).loaders(config)).score > 0

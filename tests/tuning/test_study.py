@@ -228,3 +228,49 @@ def test_only_a_worker_of_this_place_is_known_to_be_dead(monkeypatch):
     if sys.platform == "linux":
         monkeypatch.setattr("psutil._pslinux.boot_time", lambda: 2.0)
         assert not bookkeeping.is_dead(mine)
+
+
+@pytest.fixture
+def broken(storage, problem_of):
+    """A study in which every trial dies of the same mistake."""
+
+    def mistake(trial):
+        raise UserError("n_heads is 5, but must divide hidden_size 16")
+
+    study = open_study(storage, "s", problem_of())
+    with pytest.raises(UserError, match=r"'s': all of 3 trials ended with: bad setting: n_heads is 5.*begins anew"):
+        work(study, storage, mistake, Plan(9))
+    return study
+
+
+@pytest.mark.parametrize("change", [{}, {"epochs": 2}, {"model": "BPR"}])
+def test_a_study_that_died_of_one_mistake_begins_anew(storage, problem_of, broken, change, capsys):
+    """With what was mended, even where it is another study then; a third start goes on as ever."""
+    assert len([trial for trial in broken.trials if trial.state.name == "FAIL"]) == 3
+    problem = problem_of(**change)
+    study = open_study(storage, "s", problem)
+    assert "begins anew: all its trials ended with: bad setting: n_heads is 5" in capsys.readouterr().out
+    work(study, storage, lambda trial: 0.5, Plan(2))
+    assert [trial.state.name for trial in open_study(storage, "s", problem).trials] == ["COMPLETE"] * 2
+    assert not capsys.readouterr().out
+
+
+def test_nor_does_it_where_somebody_may_be_at_work(storage, problem_of, broken, monkeypatch):
+    monkeypatch.setattr(bookkeeping, "this_worker", lambda: {"host": "elsewhere", "pid": 1, "began": 0.0})
+    with pytest.raises(UserError, match="about something else"):
+        open_study(storage, "s", problem_of(epochs=2))
+
+
+@pytest.mark.parametrize("other", [0.5, optuna.TrialPruned("behind"), MemoryError("out of memory"), ValueError("x")])
+def test_one_trial_that_ends_otherwise_keeps_the_study(storage, problem_of, other):
+    ends = iter([ValueError("y"), ValueError("y"), other, *[ValueError("y")] * 4])
+
+    def objective(trial):
+        end = next(ends)
+        if isinstance(end, Exception):
+            raise end
+        return end
+
+    study = open_study(storage, "s", problem_of())
+    work(study, storage, objective, Plan(5))
+    assert len(open_study(storage, "s", problem_of()).trials) == 5
