@@ -9,6 +9,7 @@ import contextlib
 import ctypes
 import os
 import re
+import shlex
 import signal
 import subprocess
 import sys
@@ -84,8 +85,13 @@ def run_cell(cell: Cell, places: Places, lock: IO[str] | None = None) -> str | N
     return reason
 
 
-def search(row: Row, places: Places) -> str | None:
+def search(row: Row, places: Places, board: Path) -> str | None:
     """Search a row's settings within its budget; the winner is left where :func:`best_yaml` says.
+
+    Args:
+        row: which.
+        places: folders.
+        board: the leaderboard's file, for the command that a report of the search names.
 
     Returns:
         None, or why there is no winner. A search that was stopped goes on where it was.
@@ -97,6 +103,7 @@ def search(row: Row, places: Places) -> str | None:
         *(f"--{key}={value}" for key, value in row.tune.items()),
         f"--output={places.studies.resolve()}", f"--study={study_name(row)}", "--seeds=0", "--no_progress",
         "--fast_batches=grouped", "--fast_layers",
+        f"--told={shlex.join(['attnseq', 'leaderboard', '--config', str(board), '--rows', row.name])}",
     ]  # fmt: skip
     return _run(command, places.scratch / f"tune-{study_name(row)}.log", None, places, None)
 

@@ -64,7 +64,7 @@ class Queue:
             before = len(self.tried)
             if cell.waits:
                 # What was found makes it another cell, which another leaderboard may be running already.
-                reason = search(cell.row, self.places)
+                reason = search(cell.row, self.places, self.board.path)
                 if reason is None:
                     found = (each for each in cells_of(self.board, self.places.studies) if each.title == cell.title)
                     return self._visit(next(found), after_each)

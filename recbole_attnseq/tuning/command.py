@@ -71,6 +71,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--no_progress", action="store_true", help="no progress bar")
     add("--fast_batches", choices=["grouped"], help="RecBole's sequential models: their batches without padding")
     add("--fast_layers", action="store_true", help="RecBole's models: cheaper arithmetic where that computes the same")
+    add(
+        "--told", default="", help=argparse.SUPPRESS
+    )  # a leaderboard's own command, whose folders are nobody's business
     parser.epilog = _EPILOG
 
 
@@ -101,6 +104,7 @@ def run(args: argparse.Namespace) -> None:
         progress=not args.no_progress,
         fast_batches=args.fast_batches,
         fast_layers=args.fast_layers,
+        told=args.told,
     )
     keep_freed_memory()
     try:
@@ -150,7 +154,9 @@ def tune(options: TuneOptions | None = None, **settings: Any) -> dict[str, Any]:
     else:
         run_worker(session)
     folder = os.path.join(options.output, session.name)
-    text = write_report(folder, session.study, session.problem, session.storage, resume_command(options))
+    text = write_report(
+        folder, session.study, session.problem, session.storage, options.told or resume_command(options)
+    )
     best = winner(session.study)
     return {
         "study": session.study,

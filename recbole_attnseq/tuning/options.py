@@ -40,6 +40,7 @@ class TuneOptions:
         progress: show a progress bar.
         fast_batches: ``grouped``: RecBole's batches without padding, or None.
         fast_layers: cheaper arithmetic under RecBole's models where that computes the same.
+        told: the command that the summary names, where another one started this one.
     """
 
     model: str | None = None
@@ -66,6 +67,7 @@ class TuneOptions:
     progress: bool = True
     fast_batches: str | None = None
     fast_layers: bool = False
+    told: str = ""
 
     def __post_init__(self) -> None:
         for key, least in (

@@ -327,3 +327,6 @@ def test_settings_are_searched_first_where_a_budget_says_so(tiny: str, workdir: 
     best = yaml.safe_load(Path("results/studies/AttnSeq-tiny-2-trials/best.yaml").read_text())
     record = read_record(_cell("AttnSeq").record_path(RUNS))
     assert record.config["learning_rate"] == best["learning_rate"]
+    summary = Path("results/studies/AttnSeq-tiny-2-trials/summary.md").read_text()
+    assert "Command: `attnseq leaderboard --config boards/tiny.yaml --rows AttnSeq`" in summary
+    assert str(workdir) not in summary, "a summary is for other people too"
