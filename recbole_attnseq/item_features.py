@@ -59,6 +59,12 @@ def _column(dataset: Any, field: str) -> Tensor:
     """The feature numbers (N, K) of a field, 0 where an item has fewer than K."""
     table = dataset.get_item_feature() if dataset.item_feat is not None else {}
     if field not in table or field == dataset.iid_field:
+        if dataset.item_feat is None and "item" in (dataset.config["load_col"] or {}):
+            name = f"{dataset.dataset_name}.item"
+            raise UserError(
+                f"selected_features names '{field}', but {dataset.dataset_path} holds no file {name}, which load_col "
+                "wants to read: put it there."
+            )
         known = ", ".join(sorted(set(table) - {dataset.iid_field})) or "none"
         raise UserError(f"selected_features names '{field}', which is not loaded of items (loaded: {known}). {HELP}.")
     column: Tensor = table[field]

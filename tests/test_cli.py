@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import shutil
 import subprocess
 import sys
@@ -343,6 +344,52 @@ def test_bad_settings(case: str, attnseq: Callable[..., tuple[int, str, str]]) -
     keys = {argument.partition("=")[0] for argument in arguments}
     rest = [flag for flag in FAST if flag.partition("=")[0] not in keys]
     assert_refused(attnseq("run", *([] if case == "no data set" else ["--dataset=tiny"]), *rest, *arguments), words)
+
+
+MISSING = {
+    "no file": ([], {}, ["data set 'mine'", "no file mine.inter", "it holds no file"]),
+    "a file of another name": ([], {"tiny.inter": ""}, ["no file mine.inter", "it holds tiny.inter"]),
+    "no such part": (
+        ["--benchmark_filename=['train', 'valid', 'test']"],
+        {"mine.inter": ""},
+        ["no file mine.train.inter", "it holds mine.inter", "benchmark_filename"],
+    ),
+    "no items": (
+        [
+            "--item_encoder=features",
+            "--selected_features=['x']",
+            "--load_col={'inter': None, 'item': ['item_id', 'x']}",
+        ],
+        None,
+        ["selected_features names 'x'", "no file mine.item"],
+    ),
+}
+
+
+@pytest.mark.parametrize("case", MISSING)
+def test_missing_files(case: str, attnseq: Callable[..., tuple[int, str, str]]) -> None:
+    arguments, contents, words = MISSING[case]
+    if contents is None:
+        write_tiny(Path("dataset"))
+        Path("dataset/tiny").rename("dataset/mine")
+        Path("dataset/mine/tiny.inter").rename("dataset/mine/mine.inter")
+        arguments = [
+            flag.replace("'inter': None", "'inter': ['user_id', 'item_id', 'timestamp']") for flag in arguments
+        ]
+    else:
+        Path("dataset/mine").mkdir(parents=True)
+        for name, text in contents.items():
+            Path("dataset/mine", name).write_text(text)
+    keys = {argument.partition("=")[0] for argument in arguments}
+    rest = [flag for flag in FAST if flag.partition("=")[0] not in keys]
+    assert_refused(attnseq("run", "--dataset=mine", *rest, *arguments), words)
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root reads every file")
+def test_a_file_that_may_not_be_read(attnseq: Callable[..., tuple[int, str, str]]) -> None:
+    write_tiny(Path("dataset"))
+    Path("dataset/tiny/tiny.inter").chmod(0)
+    assert_refused(attnseq("run", "--dataset=tiny", *FAST), ["tiny.inter", "Permission denied"])
 
 
 def test_bad_data_with_two_processes(attnseq: Callable[..., tuple[int, str, str]]) -> None:

@@ -74,6 +74,11 @@ def plain_errors() -> Iterator[None]:
     except UserError:
         discard_log()
         raise
+    except (PermissionError, IsADirectoryError, NotADirectoryError) as error:
+        discard_log()
+        if error.filename is None:
+            raise
+        raise UserError(f"{error.filename}: {error.strerror}; put a file there that can be read.") from error
     except URLError as error:
         discard_log()
         raise UserError(
@@ -84,9 +89,7 @@ def plain_errors() -> Iterator[None]:
             raise UserError("the training loss is no number any more (it diverged); lower learning_rate.") from error
         if _raised_by_recbole(error):
             discard_log()
-            metric = re.search("There is no metric named '(.*)'", str(error))
-            text = str(error.args[0]) if error.args else str(error)  # a KeyError's own text is quoted
-            raise (_unknown_metric(metric[1]) if metric else UserError(" ".join(text.split()))) from error
+            raise _in_our_words(str(error.args[0]) if error.args else str(error)) from error  # a KeyError's is quoted
         model = _refusing_model(error)
         if model:
             discard_log()
@@ -96,6 +99,23 @@ def plain_errors() -> Iterator[None]:
                 f"properties/model/{model}.yaml."
             ) from error
         raise
+
+
+def _in_our_words(text: str) -> UserError:
+    """What RecBole complains of; where it says no more than that, with what to do."""
+    metric = re.search("There is no metric named '(.*)'", text)
+    if metric:
+        return _unknown_metric(metric[1])
+    missing = re.fullmatch(r"File (.+) not exist\.", text)
+    if missing:
+        folder, name = os.path.split(missing[1])
+        files = [each.name for each in os.scandir(folder) if each.is_file()] if os.path.isdir(folder) else []
+        there = f"it holds {', '.join(sorted(files)[:10])}" if files else "it holds no file"
+        return UserError(
+            f"data set '{os.path.basename(folder)}': there is no file {name} in {folder} ({there}). Put it there; "
+            "atomic files bear the name of their folder, and parts that are split already are named by benchmark_filename."
+        )
+    return UserError(" ".join(text.split()))
 
 
 def _unknown_metric(name: str) -> UserError:
