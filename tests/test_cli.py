@@ -147,7 +147,7 @@ def text_file(name: str, text: str) -> Callable[[], None]:
 
 BAD_FILES: dict[str, tuple[Callable[[], object], Sequence[str]]] = {
     "no folder": (lambda: None, ("'bad'", "dataset/bad", "data_path")),
-    "empty folder": (lambda: Path("dataset/bad").mkdir(parents=True), ("dataset/bad/bad.inter",)),
+    "empty folder": (lambda: Path("dataset/bad").mkdir(parents=True), ("no file bad.inter in dataset/bad", "it holds no file")),
     "empty file": (
         lambda: write_table(Path("dataset/bad/bad.inter"), "", []).write_text(""),
         ("bad.inter:1:", "header"),
@@ -346,6 +346,7 @@ def test_bad_settings(case: str, attnseq: Callable[..., tuple[int, str, str]]) -
     assert_refused(attnseq("run", *([] if case == "no data set" else ["--dataset=tiny"]), *rest, *arguments), words)
 
 
+BOTH = {"inter": ["user_id", "item_id", "timestamp"], "item": ["item_id", "x"]}
 MISSING = {
     "no file": ([], {}, ["data set 'mine'", "no file mine.inter", "it holds no file"]),
     "a file of another name": ([], {"tiny.inter": ""}, ["no file mine.inter", "it holds tiny.inter"]),
@@ -355,11 +356,7 @@ MISSING = {
         ["no file mine.train.inter", "it holds mine.inter", "benchmark_filename"],
     ),
     "no items": (
-        [
-            "--item_encoder=features",
-            "--selected_features=['x']",
-            "--load_col={'inter': None, 'item': ['item_id', 'x']}",
-        ],
+        ["--item_encoder=features", "--selected_features=['x']", f"--load_col={BOTH}"],
         None,
         ["selected_features names 'x'", "no file mine.item"],
     ),
@@ -373,9 +370,6 @@ def test_missing_files(case: str, attnseq: Callable[..., tuple[int, str, str]]) 
         write_tiny(Path("dataset"))
         Path("dataset/tiny").rename("dataset/mine")
         Path("dataset/mine/tiny.inter").rename("dataset/mine/mine.inter")
-        arguments = [
-            flag.replace("'inter': None", "'inter': ['user_id', 'item_id', 'timestamp']") for flag in arguments
-        ]
     else:
         Path("dataset/mine").mkdir(parents=True)
         for name, text in contents.items():

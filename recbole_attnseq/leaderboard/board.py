@@ -6,6 +6,7 @@ settings: {exclude_history: True}      # RecBole's or the models' keys, for ever
 time_limit: 14400                      # seconds a run may take; none without it
 tune: {trials: 20}                     # search each row's settings first; {timeout: S} for the same seconds each
 compare: [NDCG@10, Recall@10]          # metrics that are tested for significance; the first one orders the rows
+notes: [defaults were chosen here]     # sentences that the report says below the tables
 datasets:
   ml-100k: {config_files: [configs/dataset/ml-100k.yaml], settings: {}, time_limit: 3600}
 models:
@@ -34,7 +35,7 @@ from recbole_attnseq.training.checks import check_model, read_files
 from recbole_attnseq.yaml_files import read_yaml
 
 _SHARED = {"config_files", "settings", "seeds", "time_limit", "tune"}
-_BOARD_KEYS = {*_SHARED, "datasets", "models", "compare"}
+_BOARD_KEYS = {*_SHARED, "datasets", "models", "compare", "notes"}
 _MODEL_KEYS = {*_SHARED, "model", "datasets", "only"}
 _RESERVED = {"seed", "dataset", "model", "data_path", "checkpoint_dir", "nproc", "config_files"}
 DEFAULT_COMPARE = ("NDCG@10", "Recall@10")
@@ -69,11 +70,12 @@ class Row:
 
 @dataclass(frozen=True)
 class Board:
-    """A leaderboard: its file, its rows by data set in the order of the file, the metrics it compares."""
+    """A leaderboard: its file, its rows by data set in the order of the file, the metrics it compares, its notes."""
 
     path: Path
     rows: tuple[Row, ...]
     compare: tuple[str, ...]
+    notes: tuple[str, ...] = ()
 
     @property
     def datasets(self) -> list[str]:
@@ -121,7 +123,7 @@ def read_board(path: str | os.PathLike[str]) -> Board:
             raise UserError(
                 f"{place}: compare: {metric} is no mean over users; choose {', '.join(ACCURACY)}, e.g. NDCG@10."
             )
-    return Board(Path(place), rows, compare)
+    return Board(Path(place), rows, compare, tuple(_list_of(place, "notes", values.get("notes"))))
 
 
 def read_boards(folder: Path) -> tuple[list[Board], list[str]]:

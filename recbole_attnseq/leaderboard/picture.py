@@ -17,7 +17,7 @@ LABEL, FIGURES, ROW, TITLE = 240, 116, 19, 26  # room for names and for figures,
 TOP, LETTERS = 58.0, 32  # where the panels begin, and the letters of a name that fit
 LEGEND = (
     "Test NDCG@10, mean over the seeds in brackets (whisker: one standard deviation); blue: AttnSeq. Right: seconds of",
-    f"processor, which do not compare between kinds of it. {BUCKETED}: in batches of like lengths, to be run again.",
+    f"processor, which do not compare between kinds of it. {BUCKETED}: in batches of like lengths, unlike RecBole.",
 )
 STYLE = (
     "text{font:12px sans-serif;fill:#1f2328}.t{font-weight:bold;font-size:13px}.n{fill:#59636e}"

@@ -88,6 +88,7 @@ def assemble(boards: Path, results: Path) -> dict[str, Any]:
         skipped += [line for line in inventory.skipped if line not in skipped]
         for dataset in board.datasets:
             table = make_table(board.path.stem, dataset, board.compare, cells, inventory, facts, runs)
+            table.notes[:0] = board.notes
             tables.append(_as_dict(table, published.get(dataset, []), results))
             for row in table.full:
                 if row.name == MODEL:

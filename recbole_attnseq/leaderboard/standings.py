@@ -118,7 +118,7 @@ class Table:
         compared: metrics that are tested, the first one orders the rows.
         rows: those with results, best first, then the empty ones.
         facts: of the split; None where their file is missing.
-        notes: what was left out, and why.
+        notes: what the board says of it, and what was left out, and why.
     """
 
     board: str

@@ -113,7 +113,7 @@ def _in_our_words(text: str) -> UserError:
         there = f"it holds {', '.join(sorted(files)[:10])}" if files else "it holds no file"
         return UserError(
             f"data set '{os.path.basename(folder)}': there is no file {name} in {folder} ({there}). Put it there; "
-            "atomic files bear the name of their folder, and parts that are split already are named by benchmark_filename."
+            "atomic files bear their folder's name, and parts that are split already are named by benchmark_filename."
         )
     return UserError(" ".join(text.split()))
 

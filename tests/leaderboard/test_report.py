@@ -344,3 +344,15 @@ def test_trials_are_apart_by_candidates_and_say_what_they_changed(boards: Path) 
         ("new items", [("high", ""), ("low", "dropout=0.2, members=2")]),
         ("all items", [("other", "members=3")]),
     ]
+
+
+def test_a_page_of_anothers_board_says_what_that_board_says_and_nothing_of_ours(workdir: Path) -> None:
+    notes = ["Settings were chosen elsewhere."]
+    fill(write_board(workdir / "boards", MODELS, notes=notes), workdir / "results", QUALITY)
+    report = assemble(workdir / "boards", RESULTS)
+    text = markdown(report)
+    assert "\n- Settings were chosen elsewhere.\n" in text
+    names = [path.stem for path in (ROOT / "configs" / "leaderboard").glob("*.yaml")]
+    assert len(names) > 5
+    assert not [name for name in names if name in text], "of our own data sets"
+    assert BUCKETED not in text, "a mark that no row bears is not explained"

@@ -36,7 +36,8 @@ def test_the_best_is_the_best_and_no_worse_than_the_defaults(study):
     summary = (folder / "summary.md").read_text(encoding="utf-8")
     assert f"Best: {value:.4f} (trial {number}" in summary
     assert f"Trials: {len(complete)} complete, " in summary
-    assert "Command: `attnseq tune " in summary
+    assert re.search(r"Command: `attnseq (tune|leaderboard) [^`]*`", summary)
+    assert not re.search(r"[ =]/\w", summary), "a folder of somebody's machine"
 
 
 def test_best_yaml_holds_the_best_trials_settings(study):
