@@ -562,6 +562,18 @@ def _log_when_training(module: Any) -> None:
     module.logging = types.SimpleNamespace(**{**vars(logging), "FileHandler": _PatientLog})
 
 
+def _wrap_streams_once(module: Any) -> None:
+    init = module.init
+
+    def once(*args: Any, **kwargs: Any) -> None:
+        from colorama.ansitowin32 import StreamWrapper
+
+        if not (isinstance(sys.stdout, StreamWrapper) and isinstance(sys.stderr, StreamWrapper)):
+            init(*args, **kwargs)
+
+    module.init = once
+
+
 def _release_log(module: Any) -> None:
     init, events = module.Trainer.__init__, module.get_tensorboard
 
@@ -955,6 +967,13 @@ REMEDIES: tuple[Remedy, ...] = (
         "the place of a folder that RecBole writes in ends in a traceback, half-way",
         "RecBole reads before it writes",
         patches=(("recbole.utils.logger", _log_when_training), ("recbole.trainer.trainer", _release_log)),
+    ),
+    Remedy(
+        "streams wrapped once",
+        "every run puts colorama's wrapper around standard output once more: after some hundred runs in one process a "
+        "printed line is a RecursionError",
+        "RecBole calls colorama's init once",
+        patches=(("recbole.utils.logger", _wrap_streams_once),),
     ),
     Remedy(
         "own checkpoints",

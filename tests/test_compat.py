@@ -336,6 +336,24 @@ def _log_when_training() -> None:
     trainer(config, model)
 
 
+@probe("streams wrapped once")
+def _streams_wrapped_once() -> None:
+    from recbole.utils import init_logger
+
+    config = config_of("Pop")
+    streams = sys.stdout, sys.stderr
+    try:
+        init_logger(config)
+        wrapped = sys.stdout, sys.stderr
+        init_logger(config)
+        assert (sys.stdout, sys.stderr) == wrapped
+        for _ in range(400):
+            init_logger(config)
+        print("not too deep")
+    finally:
+        sys.stdout, sys.stderr = streams
+
+
 @probe("own checkpoints")
 def _own_checkpoints() -> None:
     pop, bpr = trainer_of("Pop"), trainer_of("BPR")
