@@ -15,6 +15,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("checkpoint", help="a file under saved/ that 'attnseq run' named; load only what you trust")
     parser.add_argument("--model", default=None, help="refuse a checkpoint of any other model")
     parser.add_argument(
+        "--data_path",
+        default=None,
+        metavar="DIR",
+        help="the folder that holds the data set's folder, if that has moved",
+    )
+    parser.add_argument(
         "--extensions",
         action="append",
         metavar="FILE",
@@ -27,7 +33,7 @@ def run(args: argparse.Namespace) -> None:
     from recbole_attnseq.compat import discard_log
     from recbole_attnseq.training.runs import load_run
 
-    config, model, _, train, valid, test = load_run(args.checkpoint, args.model, args.extensions)
+    config, model, _, train, valid, test = load_run(args.checkpoint, args.model, args.extensions, args.data_path)
     discard_log()  # of a training, which this is not
     trainer = _trainer(config, model)
     trainer.eval_collector.data_collect(train)

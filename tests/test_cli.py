@@ -405,6 +405,20 @@ class TestEvaluate:
         assert out.splitlines()[-3:] == scores
         assert sorted(Path().rglob("*")) == files  # nothing is trained, so nothing is logged
 
+    def test_finds_data_that_have_moved(self, attnseq: Callable[..., tuple[int, str, str]]) -> None:
+        write_tiny(Path("dataset"))
+        _, out, _ = attnseq("run", "--dataset=tiny", *FAST)
+        *scores, checkpoint = out.splitlines()[-4:]
+        kept = checkpoint.removeprefix("checkpoint: ")
+        Path("dataset").rename("elsewhere")
+        code, _, error = attnseq("evaluate", kept)
+        assert code == 2
+        assert "dataset/tiny" in error
+        before = Path(kept).read_bytes()
+        code, out, _ = attnseq("evaluate", kept, "--data_path=elsewhere")
+        assert (code, out.splitlines()[-3:]) == (0, scores)
+        assert Path(kept).read_bytes() == before
+
     def test_refuses_checkpoints_that_it_cannot_use(self, attnseq: Callable[..., tuple[int, str, str]]) -> None:
         write_tiny(Path("dataset"))
         _, out, _ = attnseq("run", "--dataset=tiny", *FAST)

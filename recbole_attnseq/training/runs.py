@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import os
+import tempfile
 from collections.abc import Mapping, Sequence
 from logging import getLogger
 from typing import Any
+
+import torch
 
 from recbole_attnseq.compat import clean_argv
 from recbole_attnseq.errors import UserError
@@ -60,7 +63,10 @@ def train_and_test(
 
 
 def load_run(
-    checkpoint: str | os.PathLike[str], model: str | None = None, extensions: Sequence[str] | None = None
+    checkpoint: str | os.PathLike[str],
+    model: str | None = None,
+    extensions: Sequence[str] | None = None,
+    data_path: str | None = None,
 ) -> tuple[Any, Any, Any, Any, Any, Any]:
     """RecBole's ``load_data_and_model``, with errors in one line each.
 
@@ -69,6 +75,7 @@ def load_run(
         model: the model it has to hold; None allows any.
         extensions: files or modules in place of those that it was trained with; None takes these, from the folder
             where the run was started or, where they are gone, the current one.
+        data_path: the folder that holds the data set's folder by now; None takes the one it was trained from.
 
     Returns:
         configuration, model, data set, and the train, validation and test loaders.
@@ -83,11 +90,17 @@ def load_run(
     if model is not None and config["model"] != model:
         raise UserError(f"checkpoint {checkpoint} holds a {config['model']}, not a {model}; choose one of {model}'s.")
     check_model(config["model"])
+    if data_path is not None:
+        config["data_path"] = os.path.join(data_path, config["dataset"])  # so RecBole keeps it
     check_dataset(config["dataset"], os.path.dirname(os.path.normpath(config["data_path"])))
     before = config["split_hash"]
     try:
-        with plain_errors(), extensions_are(extensions):
-            loaded: tuple[Any, Any, Any, Any, Any, Any] = load_data_and_model(str(checkpoint))
+        with plain_errors(), extensions_are(extensions), tempfile.TemporaryDirectory() as folder:
+            file = str(checkpoint)
+            if data_path is not None:  # RecBole reads the configuration from the file
+                file = os.path.join(folder, os.path.basename(checkpoint))
+                torch.save(state, file)
+            loaded: tuple[Any, Any, Any, Any, Any, Any] = load_data_and_model(file)
     except RuntimeError as error:
         if "state_dict" not in str(error):
             raise
