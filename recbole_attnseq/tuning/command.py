@@ -71,9 +71,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--no_progress", action="store_true", help="no progress bar")
     add("--fast_batches", choices=["grouped"], help="RecBole's sequential models: their batches without padding")
     add("--fast_layers", action="store_true", help="RecBole's models: cheaper arithmetic where that computes the same")
-    add(
-        "--told", default="", help=argparse.SUPPRESS
-    )  # a leaderboard's own command, whose folders are nobody's business
+    # The command of a leaderboard that searches, for the summary: its folders are nobody's business.
+    add("--told", default="", help=argparse.SUPPRESS)
     parser.epilog = _EPILOG
 
 
