@@ -33,7 +33,8 @@ RecBole's and can cost a fifth of NDCG@10 (docs/DEVELOPING.md); to be run again 
 _RIVALS = f"""## AttnSeq against the best of the others
 
 AttnSeq by default, then the row of its that validation prefers, in brackets (of those rows whose seeds have all run).
-A row that knows the time of the request meets all others, one that does not only its like. `of` counts the rows of
+A row that knows the time of the request meets all others, one that does not only its like. A row whose settings were
+searched also meets the best of those that were searched within the same budget. `of` counts the rows of
 others that have run, of those listed; where no sequential network of theirs has, nothing is
 compared. First how far other users might have moved the difference (bootstrap; paired randomisation test), then how far
 other users and other seeds might have (Student's, Welch's degrees of freedom), which takes two seeds of either. Each p

@@ -26,7 +26,9 @@ def rivalry(table: Table) -> list[dict[str, Any]]:
 
     AttnSeq is its row with defaults, then those of its rows that validation prefers, if they are others and all their
     seeds have run: one of those that know when somebody asks (``trends``) and one of those that do not. The former
-    meets the best of all, the latter the best of those that do not. Nothing where AttnSeq or the others have no result.
+    meets the best of all, the latter the best of those that do not. Then each of its rows whose settings were searched
+    meets the best of those that were searched within the same budget. Nothing where AttnSeq or the others have no
+    result.
     """
     metric = METRIC
     rows = [row for row in table.full if row.model == MODEL]
@@ -35,12 +37,16 @@ def rivalry(table: Table) -> list[dict[str, Any]]:
         complete = [row for row in rows if not row.empty and _knows_when(row) == timely]
         preferred = max(complete, key=lambda row: _valid(row, metric), default=None)
         chosen += [row for row in [preferred] if row is not None and row not in chosen]
-    meetings = []
-    for ours in chosen:
-        others = [row for row in table.rows if row.model != MODEL and (_knows_when(ours) or not _knows_when(row))]
+    pairs = [(ours, [row for row in table.rows if row.model != MODEL]) for ours in chosen]
+    alike = [(ours, [row for row in table.rows if row.model != MODEL and row.tune == ours.tune]) for ours in rows]
+    pairs += [(ours, others) for ours, others in alike if ours.tune and any(row.runs for row in others)]
+    meetings = {}
+    for ours, whole in pairs:
+        others = [row for row in whole if _knows_when(ours) or not _knows_when(row)]
         rival = max((row for row in others if row.runs), key=lambda row: row.score(metric)[0], default=None)
-        meetings += [_meeting(ours, rival, others, metric)] if rival is not None else []
-    return meetings
+        if rival is not None and (ours.name, rival.name) not in meetings:
+            meetings[ours.name, rival.name] = _meeting(ours, rival, others, metric)
+    return list(meetings.values())
 
 
 def _knows_when(row: TableRow) -> bool:

@@ -35,6 +35,7 @@ class TableRow:
     Attributes:
         name: what the table calls it.
         model: RecBole's name.
+        tune: what the search of its settings may take, or None where there is none.
         runs: path and record of each finished seed.
         empty: (seed, why) of each cell without a result.
         versus: compared metric to the best other row's name, the comparison, and its Holm-corrected p-value.
@@ -42,6 +43,7 @@ class TableRow:
 
     name: str
     model: str
+    tune: Mapping[str, float] | None = None
     runs: list[tuple[Path, RunRecord]] = field(default_factory=list)
     empty: list[tuple[int, str]] = field(default_factory=list)
     versus: dict[str, tuple[str, Comparison, float]] = field(default_factory=dict)
@@ -155,7 +157,7 @@ def make_table(
     rows: dict[str, TableRow] = {}
     notes: list[str] = []
     for cell, state in states:
-        row = rows.setdefault(cell.row.name, TableRow(cell.row.name, cell.row.model))
+        row = rows.setdefault(cell.row.name, TableRow(cell.row.name, cell.row.model, cell.row.tune))
         if state.word == DONE and state.record is not None and state.path is not None:
             if _kind(state.record) == kind:
                 row.runs.append((state.path, state.record))

@@ -11,7 +11,7 @@ import pytest
 
 from recbole_attnseq.cli import main
 from recbole_attnseq.leaderboard.board import read_board
-from recbole_attnseq.leaderboard.cells import cells_of
+from recbole_attnseq.leaderboard.cells import best_yaml, cells_of
 from recbole_attnseq.leaderboard.markdown_page import markdown
 from recbole_attnseq.leaderboard.measures import per_target
 from recbole_attnseq.leaderboard.records import read_record
@@ -209,3 +209,28 @@ def test_the_command_writes_it_into_a_page(workdir: Path, capsys: pytest.Capture
     assert main(command) == 0
     table = summary(assemble(workdir / "boards", RESULTS))
     assert page.read_text(encoding="utf-8") == f"before\n{MARKS[0]}\n{table}\n{MARKS[1]}\nafter\n"
+
+
+def test_what_was_searched_meets_what_was_searched_alike(workdir: Path) -> None:
+    """Not who had another budget or none, however good; and what is best of all once, though it be the same."""
+    models = {
+        "AttnSeq": None,
+        "AttnSeq (5 trials)": {"model": "AttnSeq", "tune": {"trials": 5}},
+        "BPR (5 trials)": {"model": "BPR", "tune": {"trials": 5}},
+        "Pop (5 trials)": {"model": "Pop", "tune": {"trials": 5}},
+        "FPMC (9 trials)": {"model": "FPMC", "tune": {"trials": 9}},
+    }
+    board = write_board(workdir / "boards", models)
+    for row in read_board(board).rows:
+        if row.tune:
+            file = best_yaml(row, RESULTS / "studies")
+            file.parent.mkdir(parents=True)
+            file.write_text("epochs: 7\n")
+    scores = {"AttnSeq": 0.2, "AttnSeq (5 trials)": 0.22, "Pop (5 trials)": 0.02, "BPR (5 trials)": 0.1}
+    fill(board, workdir / "results", {**scores, "FPMC (9 trials)": 0.18})
+    met = [(found["ours"]["name"], found["rival"]["name"], found["listed"]) for found in rivals(workdir / "boards")]
+    assert met[0] == ("AttnSeq", "FPMC (9 trials)", 3)
+    assert met[-1] == ("AttnSeq (5 trials)", "BPR (5 trials)", 2)
+    fill(board, workdir / "results", {"BPR (5 trials)": 0.3})
+    met = [(found["ours"]["name"], found["rival"]["name"]) for found in rivals(workdir / "boards")]
+    assert met.count(("AttnSeq (5 trials)", "BPR (5 trials)")) == 1
