@@ -12,6 +12,7 @@ import numpy as np
 from recbole_attnseq.leaderboard.cells import Cell, Inventory
 from recbole_attnseq.leaderboard.facts import SplitFacts
 from recbole_attnseq.leaderboard.records import is_sequential
+from recbole_attnseq.nn.user_encoders import USER_ENCODERS
 from recbole_attnseq.registration import MODEL
 
 
@@ -25,7 +26,12 @@ def seconds_for(cell: Cell, inventory: Inventory, facts: Mapping[str, SplitFacts
         inventory: the records there are.
         facts: split hash to the split's facts, as far as they are known.
     """
-    here = [record for _, record in inventory.records.get(cell.row.dataset, []) if record.model == cell.row.model]
+    kind = _kind(cell.row.model, cell.config)
+    here = [
+        record
+        for _, record in inventory.records.get(cell.row.dataset, [])
+        if _kind(record.model, record.config) == kind
+    ]
     row = [record.seconds for record in here if record.config_hash == cell.config_hash]
     row = row or [record.seconds for record in here if record.row == cell.row.name]
     if row or here:
@@ -38,7 +44,7 @@ def seconds_for(cell: Cell, inventory: Inventory, facts: Mapping[str, SplitFacts
         (_work(record.model, record.config, facts[record.split_hash]), record)
         for records in inventory.records.values()
         for _, record in records
-        if record.model == cell.row.model and record.split_hash in facts
+        if _kind(record.model, record.config) == kind and record.split_hash in facts
     ]
     if not known:
         return None
@@ -48,11 +54,19 @@ def seconds_for(cell: Cell, inventory: Inventory, facts: Mapping[str, SplitFacts
     return statistics.mean(record.seconds * work / there for there, record in known if record.dataset == near)
 
 
+def _kind(model: str, config: Mapping[str, Any]) -> tuple[Any, ...]:
+    """What takes alike long: a model; of AttnSeq an encoder and an attention, which differ a hundredfold."""
+    return (model, config.get("user_encoder"), config.get("attention")) if model == MODEL else (model,)
+
+
 def _work(model: str, config: Mapping[str, Any], facts: SplitFacts) -> float:
     """What an epoch costs, up to a factor of the model's own: its targets, times the mean length of their histories
-    where each target brings its own (RecBole's sequential models; AttnSeq's windows take a token once)."""
+    where each target brings its own (RecBole's sequential models, and encoders that look both ways; AttnSeq's windows
+    otherwise take a token once)."""
     longest = config.get("MAX_ITEM_LIST_LENGTH")
-    if model == MODEL or not is_sequential(model) or not longest:
+    encoder = config.get("user_encoder")
+    once = model == MODEL and (encoder not in USER_ENCODERS or USER_ENCODERS[encoder].causal)
+    if once or not is_sequential(model) or not longest:
         return facts.train_count
     # A user's h interactions are histories of 1 to h of them, each cut at the longest.
     whole = np.asarray(facts.history, dtype=np.float64)

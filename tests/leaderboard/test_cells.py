@@ -255,6 +255,23 @@ def test_estimates_follow_the_data_set_nearest_in_work(board: Board) -> None:
     assert estimate == pytest.approx(100 * 15.5 / there)
 
 
+def test_estimates_of_attnseq_know_its_encoder(workdir: Path) -> None:
+    """A row that looks both ways is told by its like elsewhere, by tokens, and not by windows on the same data."""
+    slow = {"model": "AttnSeq", "settings": {"user_encoder": "bilstm", "attention": "multihead"}}
+    board = read_board(write_board(workdir / "boards", {"AttnSeq": None, "slow": slow}))
+    fast, slow = _cells(board)
+    facts = {
+        "a" * 16: fake_facts("tiny", split="a" * 16, history=[3] * 200),
+        "b" * 16: fake_facts("big", split="b" * 16, history=[5] * 200),
+    }
+    fake_record(fast, ranks(1, 0.1), seconds=7, split="a" * 16).save(RUNS)
+    inventory = ["tiny", "big"]
+    assert seconds_for(slow, read_inventory(RUNS, inventory), facts) is None
+    dataclasses.replace(fake_record(slow, ranks(1, 0.1), seconds=90, split="b" * 16), dataset="big").save(RUNS)
+    assert seconds_for(slow, read_inventory(RUNS, inventory), facts) == pytest.approx(90 * 2 / 3)
+    assert seconds_for(fast, read_inventory(RUNS, inventory), facts) == pytest.approx(7)
+
+
 def test_reasons_are_one_line_without_paths_of_the_machine() -> None:
     assert reason_of(-9, "") == "killed by SIGKILL, perhaps for want of memory"
     assert reason_of(2, "noise\nattnseq: error: no folder /home/me/data/x.\n") == "exit code 2: no folder x."
