@@ -64,7 +64,7 @@ def _work(model: str, config: Mapping[str, Any], facts: SplitFacts) -> float:
     where each target brings its own (RecBole's sequential models, and encoders that look both ways; AttnSeq's windows
     otherwise take a token once)."""
     longest = config.get("MAX_ITEM_LIST_LENGTH")
-    encoder = config.get("user_encoder")
+    encoder = str(config.get("user_encoder"))
     once = model == MODEL and (encoder not in USER_ENCODERS or USER_ENCODERS[encoder].causal)
     if once or not is_sequential(model) or not longest:
         return facts.train_count
