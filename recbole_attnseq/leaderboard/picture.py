@@ -17,8 +17,9 @@ LABEL, FIGURES, ROW, TITLE = 240, 116, 19, 26  # room for names and for figures,
 TOP, LETTERS = 58.0, 32  # where the panels begin, and the letters of a name that fit
 LEGEND = (
     "Test NDCG@10, mean over the seeds in brackets (whisker: one standard deviation); blue: AttnSeq. Right: seconds of",
-    f"processor, which do not compare between kinds of it. {BUCKETED}: in batches of like lengths, unlike RecBole.",
+    "processor, which do not compare between kinds of it.",
 )
+MARKED = f" {BUCKETED}: in batches of like lengths, unlike RecBole."
 STYLE = (
     "text{font:12px sans-serif;fill:#1f2328}.t{font-weight:bold;font-size:13px}.n{fill:#59636e}"
     ".o{fill:#afb8c1}.a{fill:#0969da}line{stroke:#1f2328;stroke-width:1.5}"
@@ -40,11 +41,13 @@ def picture(report: Mapping[str, Any]) -> str:
             place = f"translate({column * (PANEL + GAP):.0f} {top:.0f})"
             parts += [f'<g transform="{place}">', *marks, "</g>"]
         top += max(height for _, height in line) + 14
+    marked = any(row["bucketed"] for table in tables for row in table["rows"] if row["runs"])
+    legend = (LEGEND[0], LEGEND[1] + (MARKED if marked else ""))
     head = f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {top:.0f}" width="{WIDTH}" role="img">'
     return "\n".join([
-        head, f"<title>{LEGEND[0]} {LEGEND[1]}</title>", f"<style>{STYLE}</style>",
+        head, f"<title>{legend[0]} {legend[1]}</title>", f"<style>{STYLE}</style>",
         f'<rect width="{WIDTH}" height="{top:.0f}" fill="#fff"/>',
-        *(svg_text(4, 20 + 17 * number, line, kind="n") for number, line in enumerate(LEGEND)), *parts, "</svg>", "",
+        *(svg_text(4, 20 + 17 * number, line, kind="n") for number, line in enumerate(legend)), *parts, "</svg>", "",
     ])  # fmt: skip
 
 
