@@ -5,12 +5,16 @@ from __future__ import annotations
 import codecs
 import importlib.util
 import os
+import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
 from recbole_attnseq.errors import UserError
 
 _Check = Callable[[Any], bool]
+
+# RecBole reads what is none as no filter, with a warning among many lines.
+_INTERVAL = re.compile(r"(\s*[\[(]\s*[-\w.]+\s*,\s*[-\w.]+\s*[\])]\s*(;|$))+")
 
 
 def _word(value: Any) -> bool:
@@ -59,6 +63,10 @@ def _codec(value: Any) -> bool:
     return True
 
 
+def _interval(value: Any) -> bool:
+    return _INTERVAL.fullmatch(str(value)) is not None  # RecBole reads [5, 10] as text, too
+
+
 def _clipping(value: Any) -> bool:
     known = {"max_norm", "norm_type", "error_if_nonfinite", "foreach"}  # torch's clip_grad_norm_
     return isinstance(value, Mapping) and "max_norm" in value and known.issuperset(value)
@@ -66,6 +74,7 @@ def _clipping(value: Any) -> bool:
 
 _LEVELS = ("debug", "info", "warning", "error", "critical")
 _FIELDS = (_none_or(_words), "list columns, e.g. ['price'], or leave it out")
+_COUNTS = (_none_or(_interval), "write an interval, such as '[5,inf)', or leave it out")
 _PATH = (_path, "name a folder")
 _SAVED = (_none_or(_file), "name a file, not a folder, or leave it out")
 _KINDS: dict[str, tuple[_Check, str]] = {
@@ -85,6 +94,8 @@ _KINDS: dict[str, tuple[_Check, str]] = {
         lambda value: value in (None, "first", "last"),
         "choose first or last (of a user's interactions with an item), or leave it out",
     ),
+    "user_inter_num_interval": _COUNTS,
+    "item_inter_num_interval": _COUNTS,
     "val_interval": (_none_or(_values_by_field), "write it as {'rating': '[3,inf)'}"),
     "unused_col": (_none_or(_lists_by_table), "write it as {'inter': ['timestamp']}"),
     "preload_weight": (_none_or(_mapping), "write it as {'item_id_of_the_vectors': 'column_of_vectors'}"),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -23,9 +22,6 @@ _WHOLE: dict[str, tuple[int, int | None]] = {  # least and most
 _LEARNERS = ("adam", "adamw", "sgd", "adagrad", "rmsprop", "sparse_adam")
 # Truth values whose default in RecBole's files is none, or that are in none of them.
 _TRUTH_VALUES = ("exclude_history", "normalize_all")
-_INTERVALS = ("user_inter_num_interval", "item_inter_num_interval")
-# RecBole reads what is none as no filter, with a warning among many lines.
-_INTERVAL = re.compile(r"(\s*[\[(]\s*[-\w.]+\s*,\s*[-\w.]+\s*[\])]\s*(;|$))+")
 
 
 def check_common(given: Mapping[str, Any], defaults: Mapping[str, Any]) -> None:
@@ -49,10 +45,6 @@ def check_common(given: Mapping[str, Any], defaults: Mapping[str, Any]) -> None:
         if not isinstance(key, str):
             raise UserError(f"a setting is named {key!r}; a name is a word (YAML reads on, off, yes and no otherwise).")
     values = {**defaults, **given}
-    for key in _INTERVALS:
-        interval = values.get(key)
-        if interval is not None and not _INTERVAL.fullmatch(str(interval)):  # RecBole reads [5, 10] as text, too
-            raise UserError(f"{key} is {interval!r}; write an interval, such as '[5,inf)', or leave it out.")
     check_eval_args(
         values["eval_args"], values["MODEL_TYPE"] == ModelType.SEQUENTIAL, values.get("benchmark_filename") is not None
     )

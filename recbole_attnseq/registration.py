@@ -139,10 +139,14 @@ def _insert_defaults() -> None:
     Config._load_internal_config_dict = _load_internal_config_dict
 
 
+def keys_listed_by(config: Any) -> set[str]:
+    """Every key in the default files and lists of arguments of RecBole and the configuration's model."""
+    return {*config.internal_config_dict, *(key for keys in config.parameters.values() for key in keys)}
+
+
 def keys_known_to(config: Any) -> set[str]:
     """Every key that RecBole or the configuration's model reads."""
-    listed = (key for keys in config.parameters.values() for key in keys)
-    return {*config.internal_config_dict, *_OPTIONAL_KEYS, *listed}
+    return {*keys_listed_by(config), *_OPTIONAL_KEYS}
 
 
 def keys_of_models(model: str) -> tuple[set[str], set[str]]:

@@ -7,7 +7,7 @@ from typing import Any
 
 from recbole_attnseq.leaderboard.ablation import DEFAULT
 from recbole_attnseq.leaderboard.rivals import FOREIGN, MARK, summary
-from recbole_attnseq.leaderboard.standings import BUCKETED
+from recbole_attnseq.leaderboard.standings import BUCKETED, any_bucketed
 
 _INTRO = f"""# Leaderboard
 
@@ -54,8 +54,8 @@ Where the default has not run, settings are against the first of the table.
 
 def markdown(report: Mapping[str, Any]) -> str:
     """The whole page."""
-    marked = any(row["bucketed"] for table in report["tables"] for row in table["rows"] if row["runs"])
-    parts = [_INTRO, *([_MARKED] if marked else []), f"{_RIVALS}\n{summary(report)}\n"]
+    marked = [_MARKED] if any_bucketed(report["tables"]) else []
+    parts = [_INTRO, *marked, f"{_RIVALS}\n{summary(report)}\n"]
     for table in report["tables"]:
         parts.append(_table(table))
     for title, about, near in (

@@ -7,7 +7,7 @@ from html import escape
 from typing import Any
 
 from recbole_attnseq.leaderboard.rivals import METRIC
-from recbole_attnseq.leaderboard.standings import BUCKETED
+from recbole_attnseq.leaderboard.standings import BUCKETED, any_bucketed
 from recbole_attnseq.registration import MODEL
 
 OTHERS = 5  # rows of other models shown, the best ones
@@ -41,8 +41,7 @@ def picture(report: Mapping[str, Any]) -> str:
             place = f"translate({column * (PANEL + GAP):.0f} {top:.0f})"
             parts += [f'<g transform="{place}">', *marks, "</g>"]
         top += max(height for _, height in line) + 14
-    marked = any(row["bucketed"] for table in tables for row in table["rows"] if row["runs"])
-    legend = (LEGEND[0], LEGEND[1] + (MARKED if marked else ""))
+    legend = (LEGEND[0], LEGEND[1] + (MARKED if any_bucketed(tables) else ""))
     head = f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {top:.0f}" width="{WIDTH}" role="img">'
     return "\n".join([
         head, f"<title>{legend[0]} {legend[1]}</title>", f"<style>{STYLE}</style>",

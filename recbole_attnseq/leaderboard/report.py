@@ -87,8 +87,7 @@ def assemble(boards: Path, results: Path) -> dict[str, Any]:
         inventory = read_inventory(runs, board.datasets)
         skipped += [line for line in inventory.skipped if line not in skipped]
         for dataset in board.datasets:
-            table = make_table(board.path.stem, dataset, board.compare, cells, inventory, facts, runs)
-            table.notes[:0] = board.notes
+            table = make_table(board, dataset, cells, inventory, facts, runs)
             tables.append(_as_dict(table, published.get(dataset, []), results))
             for row in table.full:
                 if row.name == MODEL:

@@ -37,9 +37,9 @@ def rivalry(table: Table) -> list[dict[str, Any]]:
         complete = [row for row in rows if not row.empty and _knows_when(row) == timely]
         preferred = max(complete, key=lambda row: _valid(row, metric), default=None)
         chosen += [row for row in [preferred] if row is not None and row not in chosen]
-    pairs = [(ours, [row for row in table.rows if row.model != MODEL]) for ours in chosen]
-    alike = [(ours, [row for row in table.rows if row.model != MODEL and row.tune == ours.tune]) for ours in rows]
-    pairs += [(ours, others) for ours, others in alike if ours.tune and any(row.runs for row in others)]
+    foreign = [row for row in table.rows if row.model != MODEL]
+    pairs = [(ours, foreign) for ours in chosen]
+    pairs += [(ours, [row for row in foreign if row.tune == ours.tune]) for ours in rows if ours.tune]
     meetings = {}
     for ours, whole in pairs:
         others = [row for row in whole if _knows_when(ours) or not _knows_when(row)]

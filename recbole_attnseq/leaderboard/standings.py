@@ -7,13 +7,14 @@ import re
 import shlex
 import statistics
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from recbole_attnseq.leaderboard.board import Board
 from recbole_attnseq.leaderboard.cells import DONE, Cell, Inventory, State, flags_of, state_of
 from recbole_attnseq.leaderboard.facts import HISTORY_GROUPS, POPULARITY_GROUPS, SplitFacts
 from recbole_attnseq.leaderboard.measures import ACCURACY, BEYOND, CUTOFFS, Floats, per_target
@@ -137,9 +138,8 @@ class Table:
 
 
 def make_table(
-    board: str,
+    board: Board,
     dataset: str,
-    compared: Sequence[str],
     cells: Sequence[Cell],
     inventory: Inventory,
     facts: Mapping[str, SplitFacts],
@@ -155,7 +155,7 @@ def make_table(
     kind = kinds.most_common(1)[0][0] if kinds else None
     split = kind[0] if kind else None
     rows: dict[str, TableRow] = {}
-    notes: list[str] = []
+    notes = list(board.notes)
     for cell, state in states:
         row = rows.setdefault(cell.row.name, TableRow(cell.row.name, cell.row.model, cell.row.tune))
         if state.word == DONE and state.record is not None and state.path is not None:
@@ -164,14 +164,16 @@ def make_table(
                 continue
             notes.append(_left_out(state.path.name, state.record, kind))
         row.empty.append((cell.seed, _why(state)))
-    names = tuple(metric.lower() for metric in compared)
+    names = tuple(metric.lower() for metric in board.compare)
     full = sorted((row for row in rows.values() if row.runs), key=lambda row: -row.score(names[0])[0])
     for metric in names:
         against_best_other(full, metric)
     known = facts.get(split) if split else None
     if split and known is None:
         notes.append(f"splits/{split}.json is missing: no figures by history and popularity; run one cell again.")
-    return Table(board, dataset, names, [*full, *(row for row in rows.values() if not row.runs)], known, notes)
+    return Table(
+        board.path.stem, dataset, names, [*full, *(row for row in rows.values() if not row.runs)], known, notes
+    )
 
 
 def _kind(record: RunRecord) -> tuple[str, str]:
@@ -274,6 +276,11 @@ def command_of(record: RunRecord) -> str:
     if record.row != record.model:
         words.append(f"--row={record.row}")
     return shlex.join([*words, "--record=results/runs"])
+
+
+def any_bucketed(tables: Iterable[Mapping[str, Any]]) -> bool:
+    """Whether a row of these tables, as JSON values, bears the mark, so that a page explains it."""
+    return any(row["bucketed"] for table in tables for row in table["rows"] if row["runs"])
 
 
 def rounded(pair: tuple[float, float | None]) -> list[float | None]:

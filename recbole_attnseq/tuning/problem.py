@@ -11,7 +11,7 @@ from recbole.utils.argument_list import general_arguments
 
 from recbole_attnseq.data_rules import dropouts
 from recbole_attnseq.errors import UserError
-from recbole_attnseq.registration import MODEL, UNSAID
+from recbole_attnseq.registration import MODEL, UNSAID, keys_listed_by
 from recbole_attnseq.training.checks import check_dataset, check_model, plain_errors, read_files
 from recbole_attnseq.training.session import make_config
 from recbole_attnseq.tuning.search_data import SearchData
@@ -70,7 +70,7 @@ class Problem:
         self.fixed = {key: config.external_config_dict.get(key, value) for key, value in self.fixed.items()}
         unsaid = UNSAID if self.model == MODEL else {}
         self.base: dict[str, Any] = {**unsaid, **config.final_config_dict}
-        whole.check_keys(known_keys(config) | set(given) | set(unsaid))
+        whole.check_keys(keys_listed_by(config) | set(given) | set(unsaid))
         check_values(self.space, self.base)
         self.metric = str(config["valid_metric"])
         self.bigger = bool(config["valid_metric_bigger"])
@@ -130,8 +130,3 @@ class Problem:
             return {}
         with plain_errors():
             return dropouts(self.base, *self.data.size(self.config()))
-
-
-def known_keys(config: Any) -> set[str]:
-    """Every key that RecBole or the model reads, by their default files and lists of arguments."""
-    return {*config.internal_config_dict, *(key for keys in config.parameters.values() for key in keys)}
