@@ -1,7 +1,11 @@
-"""The YAML files under configs/, wherever they lie: beside the package in a checkout, inside it when installed."""
+"""What is known of a data set without being told: the YAML files under configs/, and what ``attnseq prepare`` writes.
+
+The files lie beside the package in a checkout, inside it when installed.
+"""
 
 from __future__ import annotations
 
+import copy
 import json
 import os
 from logging import getLogger
@@ -14,6 +18,13 @@ from recbole_attnseq.errors import UserError
 
 _PACKAGE = Path(__file__).resolve().parent
 _SAID: set[str] = set()
+# The columns that every prepared .inter file begins with.
+_COLUMNS: dict[str, Any] = {
+    "USER_ID_FIELD": "user_id",
+    "ITEM_ID_FIELD": "item_id",
+    "TIME_FIELD": "timestamp",
+    "load_col": {"inter": ["user_id", "item_id", "timestamp"]},
+}
 
 
 def shipped(kind: str, name: str) -> Path | None:
@@ -31,15 +42,17 @@ def shipped(kind: str, name: str) -> Path | None:
 
 
 def dataset_settings(name: str, data_path: str, wanted: Any, recboles_own: bool, loader: Any) -> dict[str, Any]:
-    """The settings of ``configs/dataset/NAME.yaml`` where they apply; empty where they do not.
+    """The settings of ``configs/dataset/NAME.yaml`` where they apply, else of a prepared folder its columns.
 
-    They fit what ``attnseq prepare NAME`` writes, so they apply to such a folder and to no other of that name: a
-    RecBole user's own files keep the meaning that they had. Where RecBole has a file for the name (ml-100k), it rules.
+    The file fits what ``attnseq prepare NAME`` writes, so it applies to such a folder and to no other of that name: a
+    RecBole user's own files keep the meaning that they had. What ``attnseq prepare`` made of other data has the same
+    three columns, which are loaded, so that a person need not say which has the times. Where RecBole has a file for the
+    name (ml-100k), it rules.
 
     Args:
         name: the data set's name.
         data_path: the folder that holds the data set's folder.
-        wanted: ``auto`` (or None) as above; True applies them to any folder, False to none.
+        wanted: ``auto`` (or None) as above; True applies the file to any folder, False leaves all out.
         recboles_own: whether RecBole has ``properties/dataset/NAME.yaml``.
         loader: the YAML loader.
 
@@ -48,27 +61,35 @@ def dataset_settings(name: str, data_path: str, wanted: Any, recboles_own: bool,
     """
     if wanted not in (None, "auto", True, False):
         raise UserError(f"dataset_config is {wanted!r}; choose auto, True or False.")
-    path = shipped("dataset", name)
-    if wanted is True:
-        if recboles_own:
-            raise UserError(
-                f"dataset_config: RecBole has settings of its own for '{name}'; give others with config_files."
-            )
-        if path is None:
-            raise UserError(f"dataset_config: there are no settings for a data set '{name}'; see `attnseq datasets`.")
-    elif wanted is False or recboles_own or path is None or not _prepared(name, data_path):
+    if wanted is True and recboles_own:
+        raise UserError(f"dataset_config: RecBole has settings of its own for '{name}'; give others with config_files.")
+    if wanted is False or recboles_own:
         return {}
+    path, source = shipped("dataset", name), _source(name, data_path)
+    if path is not None and (wanted is True or source == name):
+        _say(name, os.path.relpath(path))
+        values: dict[str, Any] = yaml.load(path.read_text(encoding="utf-8"), Loader=loader)
+        return values
+    if source is None:
+        if wanted is True:
+            raise UserError(f"dataset_config: there are no settings for a data set '{name}'; see `attnseq datasets`.")
+        return {}
+    _say(name, "the columns that attnseq prepare wrote")
+    return copy.deepcopy(_COLUMNS)
+
+
+def _say(name: str, what: str) -> None:
+    """Once a process, since RecBole makes several configurations on its way."""
     if name not in _SAID:
         _SAID.add(name)
-        getLogger().warning(f"data set settings: {os.path.relpath(path)} (dataset_config=False leaves them out)")
-    values: dict[str, Any] = yaml.load(path.read_text(encoding="utf-8"), Loader=loader)
-    return values
+        getLogger().warning(f"data set settings: {what} (dataset_config=False leaves them out)")
 
 
-def _prepared(name: str, data_path: str) -> bool:
-    """Whether ``attnseq prepare NAME`` made the folder, by its record."""
+def _source(name: str, data_path: str) -> str | None:
+    """Of which download ``attnseq prepare`` made the folder, by its record; None where it did not."""
     try:
         record = json.loads((Path(data_path) / name / f"{name}.meta.json").read_text("utf-8"))
     except (OSError, ValueError):
-        return False
-    return isinstance(record, dict) and record.get("source") == name
+        return None
+    source = record.get("source") if isinstance(record, dict) else None
+    return source if isinstance(source, str) else None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import subprocess
 import sys
 import zipfile
@@ -13,6 +14,7 @@ import pytest
 from recbole.config import Config
 
 from recbole_attnseq import shipped
+from recbole_attnseq.cli import main
 from recbole_attnseq.errors import UserError
 from recbole_attnseq.leaderboard.records import config_identity, hash_of
 from recbole_attnseq.training.session import configure, train
@@ -69,6 +71,34 @@ def test_a_folder_that_others_made_keeps_its_meaning(prepared: Path) -> None:
     prepared.unlink()
     assert _config()["MAX_ITEM_LIST_LENGTH"] == 50
     assert _config(dataset_config=True)["MAX_ITEM_LIST_LENGTH"] == 200
+
+
+@pytest.mark.parametrize("model", ["AttnSeq", "SASRec", "BPR"])
+def test_columns_that_attnseq_prepare_wrote_are_loaded(model: str, workdir: Path) -> None:
+    path = workdir / "dataset/mine/mine.meta.json"
+    path.parent.mkdir(parents=True)
+    path.write_text(json.dumps({"name": "mine", "source": "generic"}))
+    loss = {"train_neg_sample_args": {"sample_num": 1} if model == "BPR" else None}
+    times = {"inter": ["user_id", "item_id", "timestamp"]}
+    assert _config(model, "mine", **loss)["load_col"] == times
+    assert _config(model, "mine", **loss, dataset_config=True)["load_col"] == times
+    assert _config(model, "mine", **loss, dataset_config=False)["load_col"] != times
+    assert _config(model, "mine", **loss, load_col={"inter": ["user_id"]})["load_col"] == {"inter": ["user_id"]}
+    path.write_text("[]")
+    assert _config(model, "mine", **loss)["load_col"] != times
+
+
+def test_the_command_that_prepare_prints_trains(workdir: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    lines = [f"{u},{(u + t) % 9},{t}" for u in range(30) for t in range(8)]
+    Path("events.csv").write_text("\n".join(["u,i,t", *lines]) + "\n")
+    columns = ["--user=u", "--item=i", "--time=t", "--out=my data/of-mine"]
+    assert main(["prepare", "generic", "--raw=events.csv", "--quiet", *columns]) == 0
+    printed = capsys.readouterr().out.strip().split("\n")[-1]
+    assert printed == "Run it with: attnseq run --dataset=of-mine '--data_path=my data'"
+    command = shlex.split(printed.partition(": ")[2])
+    small = ["--epochs=1", "--hidden_size=16", "--inner_size=16", "--use_gpu=False", "--show_progress=False"]
+    assert main([*command[1:], *small]) == 0
+    assert "ndcg@10 0." in capsys.readouterr().out
 
 
 def test_can_be_left_out(prepared: Path) -> None:

@@ -15,7 +15,7 @@ from recbole_attnseq.data.prepare.download import fetch
 from recbole_attnseq.data.prepare.generic import NAME as GENERIC
 from recbole_attnseq.data.prepare.generic import SEQUENCE_COLUMNS, SEQUENCES, prepare_files
 from recbole_attnseq.data.prepare.pipeline import Prepared, prepare
-from recbole_attnseq.data.prepare.report import table
+from recbole_attnseq.data.prepare.report import run_command, table
 from recbole_attnseq.data.prepare.source import Interactions, Side, Source, Table
 from recbole_attnseq.errors import UserError, unknown_name
 
@@ -70,6 +70,7 @@ def run(args: argparse.Namespace) -> None:
     """
     prepared = carry_out(args)
     print(table(str(prepared.folder), prepared.summary, prepared.report))
+    print(f"\nRun it with: {run_command(prepared.folder)}")
 
 
 def carry_out(args: argparse.Namespace) -> Prepared:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from recbole_attnseq.data.prepare import lengths
 from recbole_attnseq.data.prepare.catalogue import SOURCES, by_domain
+from recbole_attnseq.data.prepare.report import run_command
 from recbole_attnseq.data.prepare.source import Source
 from recbole_attnseq.errors import UserError
 
@@ -67,7 +68,7 @@ def instructions(source: Source) -> str:
         *(f"  note          {note}" for note in source.notes),
         "",
         f"  1. {fetch}",
-        f"  2. {run_command(source.name)}",
+        f"  2. {run_command(Path('datasets') / source.name)}",
     ]
     if source.recbole:
         lines += [
@@ -75,11 +76,6 @@ def instructions(source: Source) -> str:
             f"  where there is no such folder: attnseq run --dataset={source.recbole} --dataset_config=True",
         ]
     return "\n".join(lines)
-
-
-def run_command(name: str) -> str:
-    """The command that trains on a prepared data set; its settings come along with the package."""
-    return f"attnseq run --dataset={name} --data_path=datasets"
 
 
 def _plot(name: str, path: Path, target: str) -> None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
+from pathlib import Path
 from typing import Any
 
 
@@ -105,3 +107,9 @@ def table(name: str, summary: Summary, report: Report) -> str:
         lines.append(f"    {count:>12,}  {reason}" + (f"  (first: {where})" if where else ""))
     lines.extend(f"  note          {note}" for note in report.notes)
     return "\n".join(lines)
+
+
+def run_command(folder: Path) -> str:
+    """The command that trains on a prepared data set, as a shell takes it; its settings come with the package."""
+    where = "" if folder.parent == Path("dataset") else f" {shlex.quote(f'--data_path={folder.parent}')}"
+    return f"attnseq run {shlex.quote(f'--dataset={folder.name}')}{where}"
