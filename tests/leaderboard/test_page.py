@@ -110,6 +110,21 @@ def test_figures_are_those_of_the_report(opened: Any, page: Path) -> None:
     )
 
 
+def test_explains_what_is_there_alone(opened: Any) -> None:
+    said = opened.find_element("css selector", "header").text
+    marked = any("§" in name for dataset in DATASETS for name in _first_column(opened, dataset))
+    assert ("§" in said) is marked
+    assert "RecentPop" not in said
+    opened.execute_script(
+        "for (const row of report.tables[0].rows) { row.bucketed = !arguments[0]; row.model = 'RecentPop'; }"
+        "for (const row of report.tables[1].rows) row.bucketed = false; start();",
+        marked,
+    )
+    said = opened.find_element("css selector", "header").text
+    assert ("§" in said) is not marked
+    assert "RecentPop is ours" in said
+
+
 def test_names_are_text_not_markup(opened: Any) -> None:
     assert "<b>odd</b> & Co" in _first_column(opened)
     assert _all(opened, "main b") == []

@@ -321,6 +321,9 @@ function start() {
     });
   }
   document.getElementById("controls").addEventListener("submit", (event) => event.preventDefault());
+  const rows = report.tables.flatMap((table) => table.rows);
+  const there = { RecentPop: rows.some((row) => row.model === "RecentPop"), bucketed: rows.some((row) => row.bucketed) };
+  for (const words of document.querySelectorAll("[data-when]")) words.hidden = !there[words.dataset.when];
   render();
   const rest = document.getElementById("rest");
   if (report.ablation.length) {
