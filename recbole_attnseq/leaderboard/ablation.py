@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 import statistics
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +29,8 @@ _SEED = re.compile(r"_(19|20)\d\d$")
 
 # Data set and candidates, as the report's groups are.
 Place = tuple[str, str]
+# A record's path and the record.
+Run = tuple[str, RunRecord]
 
 
 def candidates_of(record: RunRecord) -> str:
@@ -37,7 +39,7 @@ def candidates_of(record: RunRecord) -> str:
 
 
 def read_trials(
-    folder: Path, defaults: Mapping[Place, Sequence[tuple[str, RunRecord]]], facts: Mapping[str, SplitFacts]
+    folder: Path, defaults: Mapping[Place, Sequence[Run]], facts: Mapping[str, SplitFacts]
 ) -> tuple[list[dict[str, Any]], list[str]]:
     """The trials of a folder by data set and candidates; selected on validation, so that is what they are ordered by.
 
@@ -52,7 +54,7 @@ def read_trials(
     Returns:
         The groups, and a line for each record that cannot be drawn.
     """
-    groups: dict[Place, dict[str, list[tuple[str, RunRecord]]]] = {}
+    groups: dict[Place, dict[str, list[Run]]] = {}
     skipped: list[str] = []
     for path in sorted(folder.glob("*/*.json")):
         try:
@@ -65,27 +67,33 @@ def read_trials(
             continue
         trials = groups.setdefault((path.parent.name, candidates_of(record)), {})
         key = json.dumps([record.split_hash, _settings(record, facts)], sort_keys=True)
-        same = [other for _, other in trials.get(key, []) if other.seed == record.seed]
-        if any(other.ranks == record.ranks for other in same):
-            continue  # two files of one run
-        if same:  # equal settings that other code made something else of
-            key += record.commit
-        trials.setdefault(key, []).append((path.relative_to(folder.parent).as_posix(), record))
+        if not any((other.seed, other.ranks) == (record.seed, record.ranks) for _, other in trials.get(key, [])):
+            trials.setdefault(key, []).append((path.relative_to(folder.parent).as_posix(), record))
     found = []
     for (dataset, candidates), trials in groups.items():
-        for runs in trials.values():
-            runs.sort(key=lambda run: run[1].seed)
-        bars = _bars(trials, defaults.get((dataset, candidates), []), facts)
+        bars = _bars(_one_code(trials.values()), defaults.get((dataset, candidates), []), facts)
         found.append({"dataset": dataset, "candidates": candidates, "metric": METRIC, "bars": bars})
     return found, skipped
 
 
+def _one_code(trials: Iterable[Sequence[Run]]) -> list[list[Run]]:
+    """Seeds in order; where code made two things of the same settings and seed, its commits are apart."""
+    found: list[list[Run]] = []
+    for runs in trials:
+        seeds = [record.seed for _, record in runs]
+        apart: dict[str, list[Run]] = {}
+        for run in sorted(runs, key=lambda run: run[1].seed):
+            apart.setdefault(run[1].commit if len(set(seeds)) < len(seeds) else "", []).append(run)
+        found += apart.values()
+    return found
+
+
 def _bars(
-    trials: Mapping[str, Sequence[tuple[str, RunRecord]]],
-    default: Sequence[tuple[str, RunRecord]],
+    trials: Sequence[Sequence[Run]],
+    default: Sequence[Run],
     facts: Mapping[str, SplitFacts],
 ) -> list[dict[str, Any]]:
-    ordered = sorted(trials.values(), key=_mean, reverse=True)
+    ordered = sorted(trials, key=_mean, reverse=True)
     base = _settings(default[0][1] if default else ordered[0][0][1], facts)
     bars = []
     for runs in ordered:
@@ -105,11 +113,11 @@ def _bars(
     return sorted(bars, key=lambda bar: -bar["valid"])
 
 
-def _mean(runs: Sequence[tuple[str, RunRecord]]) -> float:
+def _mean(runs: Sequence[Run]) -> float:
     return statistics.mean(record.valid[METRIC] for _, record in runs)
 
 
-def _bar(name: str, runs: Sequence[tuple[str, RunRecord]]) -> dict[str, Any]:
+def _bar(name: str, runs: Sequence[Run]) -> dict[str, Any]:
     valid = [record.valid[METRIC] for _, record in runs]
     test = [float(per_target(METRIC, record.ranks).mean()) for _, record in runs]
     return {
@@ -134,15 +142,25 @@ def _against(trial: Sequence[RunRecord], default: Sequence[RunRecord]) -> float:
 def _settings(record: RunRecord, facts: Mapping[str, SplitFacts]) -> dict[str, Any]:
     """What decides the computation, with what auto meant on the data."""
     settings = {key: value for key, value in {**_UNSAID, **record.config}.items() if key not in _NO_DIFFERENCE}
-    epochs = record.config.get("epochs")
-    if epochs is not None and record.curve and record.curve[-1]["epoch"] + 1 >= epochs:
-        settings["epochs"] = epochs  # it was ended before it stopped
+    if _cut(record):
+        settings["epochs"] = int(record.curve[-1]["epoch"]) + 1
     then: Mapping[str, Any] = record.notes.get("resolved", {})
     settings |= {key: then[key] for key in settings.keys() & then.keys() if settings[key] == "auto"}
     split = facts.get(record.split_hash)
     if split is not None:  # records of before that was kept: what auto means today
         settings |= what_auto_means(settings, record.protocol["exclude_history"], **split.counts())
     return settings
+
+
+def _cut(record: RunRecord) -> bool:
+    """Whether a run ended before it stopped by itself: by its number of epochs, or by hand."""
+    if not record.curve:
+        return False
+    epochs, patience = record.config.get("epochs"), record.config.get("stopping_step")
+    after = sum(point["epoch"] > record.best_epoch for point in record.curve)
+    # RecBole stops at the first evaluation beyond its patience.
+    by_hand = patience is not None and patience > 0 and after <= patience
+    return by_hand or (epochs is not None and record.curve[-1]["epoch"] + 1 >= epochs)
 
 
 def _changed(settings: Mapping[str, Any], other: Mapping[str, Any]) -> list[str]:
@@ -157,6 +175,7 @@ def _differences(settings: Mapping[str, Any], other: Mapping[str, Any]) -> str:
 
 
 def _near(settings: Mapping[str, Any], default: Mapping[str, Any]) -> bool:
-    """Whether a trial is the default but for one change, made with the code that stands."""
+    """Whether a trial is the default but for one change, of settings alone; one cut short tells of its cut."""
     known = default.keys() <= settings.keys() and settings["experiment"] == _UNSAID["experiment"]
-    return known and 0 < len(_changed(settings, default)) <= _ONE_CHANGE
+    cut = settings.get("epochs") != default.get("epochs")
+    return known and not cut and 0 < len(_changed(settings, default)) <= _ONE_CHANGE

@@ -33,21 +33,25 @@ RecBole's and can cost a fifth of NDCG@10 (docs/DEVELOPING.md); to be run again 
 _RIVALS = f"""## AttnSeq against the best of the others
 
 AttnSeq by default, then the row of its that validation prefers, in brackets (of those rows whose seeds have all run).
-A row that knows the time of the request meets all others, one that does not only its like. A row whose settings were
-searched also meets the best of those that were searched within the same budget. `of` counts the rows of
-others that have run, of those listed; where no sequential network of theirs has, nothing is
-compared. First how far other users might have moved the difference (bootstrap; paired randomisation test), then how far
-other users and other seeds might have (Student's, Welch's degrees of freedom), which takes two seeds of either. Each p
-is corrected by Holm's method for its column; {MARK}: not significant.
+Their rival is the best on test, which can only be the harder one. A row that knows the time of the request meets all
+others, one that does not only its like; a row whose settings were searched meets them, and then the best of those that
+were searched within the same budget. `of` counts the rows of others that have run, of those listed; where no sequential
+network of theirs has, nothing is compared. First how far other users might have moved the difference (bootstrap; paired
+randomisation test), then how far other users and other seeds might have (an analysis of variance with both at random;
+Student's, Welch's degrees of freedom), which takes two seeds of either. Each p is corrected by Holm's method for its
+column, where a rival of one seed counts as a test that found nothing; {MARK}: not significant.
 Processor seconds are those of a whole run, early stopping included; {FOREIGN}: not all on one kind of processor.
 """
 
-_ONE_CHANGE = """AttnSeq's default but for one change (of one setting, or of two that go together), by the code that
-stands. NDCG@10 on validation, which decides: mean over the seeds named, and the lowest and highest; `against` is the
-difference to the default's same seeds, or to its mean where it has not run with them. Test for the record.
+_ONE_CHANGE = """AttnSeq's default but for one change of settings (of one, or of two that go together), each run to its
+own end by the code of the commit that its record names, `+changes` where some of it was not committed yet; the default
+may have run again since. NDCG@10 on validation, which decides: mean over the seeds named, and the lowest and highest;
+`against` is the difference to the default's same seeds, or to its mean where it has not run with them. Test for the
+record.
 """
 
-_OTHER_TRIALS = """Older defaults, larger changes, code that was taken out again (`experiment`); columns as before.
+_OTHER_TRIALS = """Older defaults, larger changes, runs cut short (`epochs`), code that was taken out again
+(`experiment`); columns as before.
 Where the default has not run, settings are against the first of the table.
 """
 

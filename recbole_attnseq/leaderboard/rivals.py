@@ -22,13 +22,15 @@ MARKS = ("<!-- rivals: generated -->", "<!-- rivals: end -->")
 
 
 def rivalry(table: Table) -> list[dict[str, Any]]:
-    """AttnSeq against the best model that is another one, by NDCG@10, as JSON values.
+    """AttnSeq against the best model that is another one, by NDCG@10 on test, as JSON values.
+
+    AttnSeq's rows are chosen before the test is looked at; to choose their rival by it can but make them look worse.
 
     AttnSeq is its row with defaults, then those of its rows that validation prefers, if they are others and all their
     seeds have run: one of those that know when somebody asks (``trends``) and one of those that do not. The former
-    meets the best of all, the latter the best of those that do not. Then each of its rows whose settings were searched
-    meets the best of those that were searched within the same budget. Nothing where AttnSeq or the others have no
-    result.
+    meets the best of all, the latter the best of those that do not. So does each of its rows whose settings were
+    searched, and then it meets the best of those that were searched within the same budget. Nothing where AttnSeq or
+    the others have no result.
     """
     metric = METRIC
     rows = [row for row in table.full if row.model == MODEL]
@@ -38,8 +40,9 @@ def rivalry(table: Table) -> list[dict[str, Any]]:
         preferred = max(complete, key=lambda row: _valid(row, metric), default=None)
         chosen += [row for row in [preferred] if row is not None and row not in chosen]
     foreign = [row for row in table.rows if row.model != MODEL]
-    pairs = [(ours, foreign) for ours in chosen]
-    pairs += [(ours, [row for row in foreign if row.tune == ours.tune]) for ours in rows if ours.tune]
+    searched = [row for row in rows if row.tune]
+    pairs = [(ours, foreign) for ours in [*chosen, *(row for row in searched if row not in chosen)]]
+    pairs += [(ours, [row for row in foreign if row.tune == ours.tune]) for ours in searched]
     meetings = {}
     for ours, whole in pairs:
         others = [row for row in whole if _knows_when(ours) or not _knows_when(row)]
@@ -91,11 +94,15 @@ def _side(row: TableRow, metric: str) -> dict[str, Any]:
 
 
 def summary(report: Mapping[str, Any]) -> str:
-    """The table over all data sets; p-values corrected by Holm's method for its rows."""
+    """The table over all data sets; p-values corrected by Holm's method for its rows.
+
+    A rival with one seed counts in the column over seeds as a test that found nothing, so that what stands in the other
+    rows does not depend on which rival that is.
+    """
     meetings = [(table["board"], found) for table in report["tables"] for found in table["rivals"]]
     compared = [found for _, found in meetings if found["networks"]]
     corrected = iter(holm([found["p"] for found in compared]))
-    corrected_wide = iter(holm([found["with_seeds"][2] for found in compared if found["with_seeds"]]))
+    corrected_wide = iter(holm([found["with_seeds"][2] if found["with_seeds"] else 1.0 for found in compared]))
     lines = [
         "| test NDCG@10 (seeds) | AttnSeq | best other model | of | difference, 95% over users | p | "
         "95% over users and seeds | p | processor s |",
@@ -109,8 +116,9 @@ def summary(report: Mapping[str, Any]) -> str:
         difference = "no sequential network has run | | | "
         if found["networks"]:
             low, high, wide = found["low"], found["high"], found["with_seeds"]
-            difference = f"{found['difference']:+.4f} {_interval(low, high, next(corrected))} | " + (
-                _interval(wide[0], wide[1], next(corrected_wide)) if wide else "one seed | "
+            p, p_wide = next(corrected), next(corrected_wide)
+            difference = f"{found['difference']:+.4f} {_interval(low, high, p)} | " + (
+                _interval(wide[0], wide[1], p_wide) if wide else "one seed | "
             )
         lines.append(
             f"| {board} | {row}{ours['score']:.4f} ({ours['seeds']}) | "

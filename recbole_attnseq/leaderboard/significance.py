@@ -66,8 +66,10 @@ def compare_with_seeds(first: Floats, second: Floats) -> Comparison | None:
     """Compare two models where the targets are drawn and so are the seeds.
 
     The variance of the difference is the sum of three: of the targets' mean paired difference, and of each model's
-    mean over its seeds. Interval and p are Student's, with Welch's and Satterthwaite's degrees of freedom: a few seeds
-    tell little of how far seeds spread.
+    mean over its seeds. Chance of one target at one seed is in all of them, so the seeds' are taken without it, as an
+    analysis of variance with two random factors does, and are 0 at the least. Interval and p are Student's, with
+    Welch's and Satterthwaite's degrees of freedom, of the variances as they were measured: a few seeds tell little of
+    how far seeds spread.
 
     Args:
         first: (S, R) values of one model at S seeds.
@@ -79,16 +81,27 @@ def compare_with_seeds(first: Floats, second: Floats) -> Comparison | None:
     if min(len(first), len(second)) < 2:
         return None
     difference = first.mean(axis=0) - second.mean(axis=0)
-    samples = (difference, first.mean(axis=1), second.mean(axis=1))
-    parts = [(float(np.var(sample, ddof=1)) / len(sample), len(sample) - 1) for sample in samples]
-    variance = sum(part for part, _ in parts)
+    targets = float(np.var(difference, ddof=1)) / len(difference)
+    measured, variance = [(targets, len(difference) - 1)], targets
+    for values in (first, second):
+        seeds = float(np.var(values.mean(axis=1), ddof=1)) / len(values)
+        measured.append((seeds, len(values) - 1))
+        variance += max(0.0, seeds - _chance(values))
     mean = float(difference.mean())
     if variance == 0:
         return Comparison(mean, mean, mean, float(mean == 0), len(difference))
-    freedom = variance**2 / sum(part**2 / count for part, count in parts)
+    freedom = variance**2 / sum(part**2 / count for part, count in measured)
     reach = float(stats.t.ppf(1 - LEVEL / 2, freedom)) * variance**0.5
     p = float(2 * stats.t.sf(abs(mean) / variance**0.5, freedom))
     return Comparison(mean, mean - reach, mean + reach, p, len(difference))
+
+
+def _chance(values: Floats) -> float:
+    """What is left of the variance of the mean of (S, R) values where each seed and each target had its own mean."""
+    rest = values - values.mean(axis=0) - values.mean(axis=1, keepdims=True) + values.mean()
+    seeds, targets = values.shape
+    chance: float = np.square(rest).sum() / max(1, (seeds - 1) * (targets - 1)) / values.size
+    return chance
 
 
 def bootstrap_interval(

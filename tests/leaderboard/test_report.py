@@ -321,6 +321,42 @@ def test_one_change_stands_beside_the_default(workdir: Path) -> None:
     assert "three_changes" in others
 
 
+def test_a_run_cut_short_is_no_change_of_one_setting(workdir: Path) -> None:
+    """Its figure tells of the cut; one that ends by its patience has one evaluation more after its best."""
+    board = write_board(workdir / "boards", {"AttnSeq": None})
+    fill(board, RESULTS, {"AttnSeq": 0.2})
+    cell = cells_of(read_board(board), Path("none"))[0]
+    record = read_record(cell.record_path(RESULTS / "runs"))
+    place = RESULTS / "ablation" / "tiny"
+    place.mkdir(parents=True)
+    dataclasses.replace(record, config={"width": 64}).save(RESULTS / "runs")
+    config = {"stopping_step": 3, "epochs": 100}
+    for name, width, epochs in (("cut", 32, 9), ("whole", 128, 10)):
+        curve = [{"epoch": epoch, "valid": 0.1, "processor_seconds": 1.0} for epoch in range(epochs)]
+        changed = dataclasses.replace(record, config={**config, "width": width}, best_epoch=5, curve=curve)
+        changed.save("scratch").rename(place / f"{name}.json")
+    (group,) = assemble(workdir / "boards", RESULTS)["ablation"]
+    bars = {bar["name"]: (bar["near"], bar["differs"]) for bar in group["bars"] if bar["name"] != "the default"}
+    assert bars == {"cut": (False, "epochs=9, width=32"), "whole": (True, "width=128")}
+
+
+def test_seeds_of_two_codes_are_two_trials(workdir: Path) -> None:
+    """Where the same settings and seed gave two results, each commit's seeds stay together."""
+    board = write_board(workdir / "boards", {"AttnSeq": None})
+    fill(board, RESULTS, {"AttnSeq": 0.2})
+    record = read_record(cells_of(read_board(board), Path("none"))[0].record_path(RESULTS / "runs"))
+    place = RESULTS / "ablation" / "tiny"
+    place.mkdir(parents=True)
+    for name, seed, commit, shift in (("a", 2020, "old", 1), ("b_2020", 2020, "new", 2), ("b_2021", 2021, "new", 3)):
+        ranks = [*record.ranks[shift:], *record.ranks[:shift]]
+        config = {**record.config, "width": 128}
+        changed = dataclasses.replace(record, config=config, seed=seed, commit=commit, ranks=ranks)
+        changed.save("scratch").rename(place / f"{name}.json")
+    (group,) = assemble(workdir / "boards", RESULTS)["ablation"]
+    seeds = {bar["name"]: [seed for seed, _ in bar["files"]] for bar in group["bars"]}
+    assert seeds == {"a": [2020], "b": [2020, 2021], "the default": [2020]}
+
+
 def test_trials_are_apart_by_candidates_and_say_what_they_changed(boards: Path) -> None:
     place = RESULTS / "ablation" / "tiny"
     record = read_record(next((RESULTS / "runs" / "tiny").glob("Pop-*.json")))

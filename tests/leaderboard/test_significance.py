@@ -82,6 +82,35 @@ def test_seeds_widen_an_interval_and_one_seed_tells_nothing_of_them() -> None:
     assert (same.low, same.high, same.p) == (0, 0, 1)
 
 
+@pytest.mark.parametrize(("spread", "chance"), [(0.0, 0.1), (0.004, 0.1), (0.01, 0.02)])
+def test_models_that_differ_by_chance_are_told_apart_as_often_as_said(spread: float, chance: float) -> None:
+    """Of equal models that users, seeds, and users at seeds move, one in twenty comes out significant; not two."""
+    draw = np.random.default_rng(0)
+    found = 0
+    for _ in range(800):
+        first, second = (
+            draw.normal(0, spread, (4, 1)) + draw.normal(0, chance, (4, 300)) + user
+            for user in draw.normal(0, 0.1, (2, 300))
+        )
+        result = compare_with_seeds(first, second)
+        assert result is not None
+        found += result.p < 0.05
+    assert 0.025 < found / 800 < 0.075
+
+
+def test_chance_of_a_user_at_a_seed_counts_once() -> None:
+    """Without any spread of seeds the interval is that of the users' mean difference, but for degrees of freedom."""
+    draw = np.random.default_rng(1)
+    widths = []
+    for _ in range(200):
+        first, second = draw.normal(0, 1, (2, 8, 400))
+        wide, narrow = compare_with_seeds(first, second), stats.ttest_rel(first.mean(axis=0), second.mean(axis=0))
+        assert wide is not None
+        widths.append((wide.high - wide.low) / (narrow.confidence_interval().high - narrow.confidence_interval().low))
+    assert min(widths) >= 1
+    assert np.median(widths) < 1.2  # counted twice it would be 1.4
+
+
 def test_bootstrap_interval_agrees_with_scipy() -> None:
     difference = _ndcg(3, 900) - _ndcg(4, 900, 2)
     low, high = bootstrap_interval(difference)
