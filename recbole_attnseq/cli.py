@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import importlib
 import importlib.util
+import os
 import sys
 from collections.abc import Sequence
 
@@ -86,6 +87,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         return _stopped()
     return 0
+
+
+def config_files(texts: Sequence[str]) -> list[str]:
+    """File names, given one by one or, as RecBole takes them, with blanks or commas between; a file's own name wins."""
+    split = [[text] if os.path.isfile(text) else text.replace(",", " ").split() for text in texts]
+    return [name for names in split for name in names]
 
 
 def settings_of(flags: Sequence[str]) -> dict[str, str]:

@@ -8,8 +8,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from recbole_attnseq.cli import settings_of
-from recbole_attnseq.errors import UserError
+from recbole_attnseq.cli import config_files, settings_of
+from recbole_attnseq.errors import UserError, check_folder
 from recbole_attnseq.registration import MODEL
 from recbole_attnseq.training.baseline_batches import KINDS
 from recbole_attnseq.training.memory import keep_freed_memory
@@ -63,7 +63,7 @@ def run(args: argparse.Namespace) -> None:
     """Train and test, and print both results."""
     from recbole_attnseq.training.runs import train_and_test
 
-    files = [name for text in args.config_files for name in text.replace(",", " ").split()]
+    files = config_files(args.config_files)
     settings: dict[str, Any] = dict(settings_of(args.settings))
     if args.nproc < 1:
         raise UserError(f"--nproc is {args.nproc}; at least one process is needed.")
@@ -98,10 +98,9 @@ def record(args: argparse.Namespace, files: list[str], settings: dict[str, Any])
     if not dataset:
         raise UserError("no data set named; add --dataset=NAME, e.g. --dataset=ml-100k.")
     config = configure(args.model or given.get("model") or MODEL, str(dataset), files, settings)
-    try:
-        Path(args.record).mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise UserError(f"--record {args.record} cannot be a folder ({error}); choose another.") from error
+    place = Path(args.record) / str(dataset)
+    for folder in (place, place / "splits"):
+        check_folder(folder, "records")
     kept = keep_freed_memory()
     how = {"fast_batches": args.fast_batches, "fast_layers": args.fast_layers, "compiled": args.compiled}
     snapshot = None

@@ -332,8 +332,16 @@ BAD_SETTINGS: dict[str, tuple[Sequence[str], Sequence[str]]] = {
     "no data set": (["--dataset="], ["no data set named"]),
     "a snapshot without a record": (["--snapshot=x"], ["--snapshot works with --record only"]),
     "cheap batches without a record": (["--fast_batches"], ["--fast_batches works with --record only"]),
-    "a record that cannot be": (["--record=my.yaml"], ["--record my.yaml cannot be a folder"]),
+    "a record that cannot be": (["--record=my.yaml"], ["records go to my.yaml", "is no folder to write in"]),
 }
+
+
+def test_files_of_settings_may_have_blanks_in_their_names(workdir: Path) -> None:
+    """Where one string names several, as RecBole takes them, it is no file's own name."""
+    for name in ("my cfg.yaml", "a.yaml", "b.yaml"):
+        Path(name).touch()
+    given = ["my cfg.yaml", "a.yaml,b.yaml", "a.yaml b.yaml", "missing c.yaml"]
+    assert cli.config_files(given) == ["my cfg.yaml", *(2 * ["a.yaml", "b.yaml"]), "missing", "c.yaml"]
 
 
 @pytest.mark.parametrize("case", BAD_SETTINGS)

@@ -21,6 +21,7 @@ Files are RecBole's configuration files, named from the current folder; settings
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -96,13 +97,15 @@ def read_board(path: str | os.PathLike[str]) -> Board:
     for key, found in (("datasets", datasets), ("models", models)):
         if not found:
             raise UserError(f"{place}: '{key}' names none; list at least one.")
+    only: dict[str, list[str]] = {}
     for name, entry in models.items():
         _check_keys(place, f"model '{name}'", entry, _MODEL_KEYS)
         try:
             check_model(str(entry.get("model", name)))
         except UserError as error:
             raise UserError(f"{place}: model '{name}': {error}") from None
-        for dataset in (*_mapping(place, "datasets", entry.get("datasets")), *(entry.get("only") or ())):
+        only[name] = _list_of(place, f"model '{name}': only", entry.get("only"))
+        for dataset in (*_mapping(place, "datasets", entry.get("datasets")), *only[name]):
             if dataset not in datasets:
                 raise UserError(f"{place}: model '{name}': {unknown_name('data set', dataset, datasets)}")
     for name, entry in datasets.items():
@@ -111,7 +114,7 @@ def read_board(path: str | os.PathLike[str]) -> Board:
         _row(place, values, str(dataset), about, str(name), entry)
         for dataset, about in datasets.items()
         for name, entry in models.items()
-        if dataset in (entry.get("only") or datasets)
+        if dataset in (only[name] or datasets)
     )
     compare = tuple(_list_of(place, "compare", values.get("compare")) or DEFAULT_COMPARE)
     for metric in compare:
@@ -133,7 +136,7 @@ def read_boards(folder: Path) -> tuple[list[Board], list[str]]:
         UserError: as :func:`read_board`; names the file.
     """
     boards, others = [], []
-    for path in sorted(folder.glob("*.yaml")):
+    for path in sorted([*folder.glob("*.yaml"), *folder.glob("*.yml")]):
         if path.name == PUBLISHED:
             continue
         values = read_yaml(path, "leaderboard")
@@ -168,7 +171,9 @@ def _row(
             f"{what}: seeds is {seeds!r}; give different whole numbers from 0 to {MOST_SEED}, e.g. [2020, 2021]."
         )
     limit = nearest.get("time_limit")
-    if limit is not None and (isinstance(limit, bool) or not isinstance(limit, (int, float)) or limit <= 0):
+    if limit is not None and (
+        isinstance(limit, bool) or not isinstance(limit, (int, float)) or not 0 < limit < math.inf
+    ):
         raise UserError(f"{what}: time_limit is {limit!r}; give seconds above 0.")
     model, tune = str(entry.get("model", name)), _budget(what, nearest.get("tune"))
     own = frozenset(key for layer in layers[2:] for key in layer.get("settings") or ())
@@ -179,8 +184,8 @@ def _budget(what: str, tune: Any) -> Mapping[str, float] | None:
     if tune is None:
         return None
     if isinstance(tune, Mapping) and len(tune) == 1 and set(tune) <= {"trials", "timeout"}:
-        value = next(iter(tune.values()))
-        if type(value) in (int, float) and value > 0:
+        (kind, value), *_ = tune.items()
+        if (type(value) is int or (kind == "timeout" and type(value) is float)) and 0 < value < math.inf:
             return dict(tune)
     raise UserError(f"{what}: tune is {tune!r}; write {{trials: 20}} or {{timeout: 3600}}, or leave it out.")
 

@@ -123,8 +123,13 @@ def study_name(row: Row) -> str:
     return f"{slug(row.name)}-{row.dataset}{budget}"
 
 
-def cells_of(board: Board, studies: Path) -> list[Cell]:
+def cells_of(board: Board, studies: Path, data: Path | None = None) -> list[Cell]:
     """All cells: a data set after the other, first seeds first, so that a table fills in its breadth first.
+
+    Args:
+        board: the leaderboard.
+        studies: the folder of its searches.
+        data: the folder of the data sets' folders, since a prepared one brings settings of its own; None for RecBole's.
 
     Raises:
         UserError: a setting that RecBole or a model refuses, or another split than the data set's first row has;
@@ -132,15 +137,24 @@ def cells_of(board: Board, studies: Path) -> list[Cell]:
     """
     cells = []
     first: dict[str, tuple[str, dict[str, Any]]] = {}
+    searches: dict[str, str] = {}
     for row in board.rows:
         files, waits = row.files, False
         if row.tune is not None:
+            other = searches.setdefault(study_name(row), row.name)
+            if other != row.name:
+                raise UserError(
+                    f"{board.path}: the searches of '{other}' and '{row.name}' would both be called "
+                    f"{study_name(row)}; let the names differ by letters or digits."
+                )
             best = best_yaml(row, studies)
             waits = not best.is_file()
             files = files if waits else (*files, str(best))
         try:
             # As flags, since that is how the run will be given them.
             settings = {key: text_of(value) for key, value in row.settings.items()}
+            if data is not None:
+                settings["data_path"] = f"{data}/"
             made = make_config(row.model, row.dataset, files, settings)
             unknown = min(row.own - keys_known_to(made), default=None)
             if unknown is not None:

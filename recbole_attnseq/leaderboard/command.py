@@ -75,10 +75,10 @@ def run(args: argparse.Namespace) -> None:
         _check_page(Path(args.page))
     if args.report_only:
         _say_skipped(read_boards(board.path.parent)[1])
-        _report(board, results, page=args.page)
+        _report(board, results, places.data, page=args.page)
         return
-    _check_siblings(board, results)
-    cells = _chosen(cells_of(board, places.studies), args.rows, args.seeds)
+    _check_siblings(board, results, places.data)
+    cells = _chosen(cells_of(board, places.studies, places.data), args.rows, args.seeds)
     datasets = list(dict.fromkeys(cell.row.dataset for cell in cells))
     inventory = read_inventory(places.runs, _all_datasets(places.runs, datasets))
     _say_skipped(inventory.skipped)
@@ -88,8 +88,8 @@ def run(args: argparse.Namespace) -> None:
         return
     check_folder(scratch, "logs and checkpoints of runs")
     queue = Queue(board, cells, places, {dataset: facts.split_hash for dataset, facts in splits.items()}, args.retry)
-    failed = queue.run(lambda: _report_meanwhile(board, results))
-    _report(board, results, page=args.page)
+    failed = queue.run(lambda: _report_meanwhile(board, results, places.data))
+    _report(board, results, places.data, page=args.page)
     if failed:
         raise UserError(f"{len(failed)} of {len(cells)} cells have no result: " + "; ".join(failed))
 
@@ -102,11 +102,11 @@ def _check_page(page: Path) -> None:
     insert(read_page(page), "", MARKS)
 
 
-def _check_siblings(board: Board, results: Path) -> None:
+def _check_siblings(board: Board, results: Path, data: Path) -> None:
     """Refuse a bad leaderboard beside this one now, for the same reason; name files that are none."""
     from recbole_attnseq.leaderboard.report import check_boards
 
-    _say_skipped(check_boards(board.path.parent, results))
+    _say_skipped(check_boards(board.path.parent, results, data))
 
 
 def _say_skipped(lines: Sequence[str]) -> None:
@@ -179,17 +179,17 @@ def _list(
     print(f"{len(cells)} cells: {counts}; to run: {duration(total)}" + (f" and {unknown} unknown" if unknown else ""))
 
 
-def _report(board: Board, results: Path, quiet: bool = False, page: str | None = None) -> None:
+def _report(board: Board, results: Path, data: Path, quiet: bool = False, page: str | None = None) -> None:
     from recbole_attnseq.leaderboard.report import write_report
 
-    written = write_report(board.path.parent, results, Path(page) if page else None)
+    written = write_report(board.path.parent, results, Path(page) if page else None, data)
     if not quiet:
         print("\n".join(f"written: {path}" for path in written))
 
 
-def _report_meanwhile(board: Board, results: Path) -> None:
+def _report_meanwhile(board: Board, results: Path, data: Path) -> None:
     """After a cell: a file that was spoilt while it ran stops the report, not the cells that wait."""
     try:
-        _report(board, results, quiet=True)
+        _report(board, results, data, quiet=True)
     except UserError as error:
         print(f"no report yet: {error}", flush=True)

@@ -7,7 +7,7 @@ from typing import Any
 
 from recbole_attnseq.leaderboard.ablation import DEFAULT
 from recbole_attnseq.leaderboard.rivals import FOREIGN, MARK, summary
-from recbole_attnseq.leaderboard.standings import BUCKETED, any_bucketed
+from recbole_attnseq.leaderboard.standings import BUCKETED, any_bucketed, escaped
 
 _INTRO = f"""# Leaderboard
 
@@ -225,9 +225,7 @@ def shown(metric: str) -> str:
 
 def _grid(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     lines = [head, ["---"] * len(head), *rows]
-    return (
-        "\n".join("| " + " | ".join(str(value).replace("|", "\\|") for value in line) + " |" for line in lines) + "\n"
-    )
+    return "\n".join("| " + " | ".join(escaped(str(value)) for value in line) + " |" for line in lines) + "\n"
 
 
 def _details(title: str, body: str) -> str:

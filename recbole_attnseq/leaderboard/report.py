@@ -21,13 +21,14 @@ from recbole_attnseq.registration import MODEL
 from recbole_attnseq.training.processes import write_whole
 
 
-def write_report(boards: Path, results: Path, page: Path | None = None) -> list[Path]:
+def write_report(boards: Path, results: Path, page: Path | None = None, data: Path | None = None) -> list[Path]:
     """Write LEADERBOARD.md, leaderboard.html and leaderboard.svg into ``results``, whole or not at all.
 
     Args:
         boards: folder of leaderboard configurations; all of them go into one report.
         results: holds runs/, ablation/ and studies/.
         page: takes the summary between its marks.
+        data: the folder of the data sets' folders, as :func:`~recbole_attnseq.leaderboard.cells.cells_of` wants it.
 
     Raises:
         UserError: a configuration is bad, or the page cannot be read or has no marks.
@@ -36,7 +37,7 @@ def write_report(boards: Path, results: Path, page: Path | None = None) -> list[
     from recbole_attnseq.leaderboard.markdown_page import markdown
     from recbole_attnseq.leaderboard.picture import picture
 
-    report = assemble(boards, results)
+    report = assemble(boards, results, data)
     pages = {
         results / "LEADERBOARD.md": markdown(report),
         results / "leaderboard.html": html(report),
@@ -52,7 +53,7 @@ def write_report(boards: Path, results: Path, page: Path | None = None) -> list[
     return written
 
 
-def check_boards(boards: Path, results: Path) -> list[str]:
+def check_boards(boards: Path, results: Path, data: Path | None = None) -> list[str]:
     """Refuse now what would refuse a report when hours have run: the folder's other boards, and figures of others.
 
     Returns:
@@ -63,12 +64,12 @@ def check_boards(boards: Path, results: Path) -> list[str]:
     """
     found, others = read_boards(boards)
     for board in found:
-        cells_of(board, results / "studies")
+        cells_of(board, results / "studies", data)
     read_published(boards / PUBLISHED)
     return others
 
 
-def assemble(boards: Path, results: Path) -> dict[str, Any]:
+def assemble(boards: Path, results: Path, data: Path | None = None) -> dict[str, Any]:
     """Everything that the pages show, as JSON values; depends on the files alone.
 
     Returns:
@@ -83,7 +84,7 @@ def assemble(boards: Path, results: Path) -> dict[str, Any]:
     tables = []
     defaults: dict[Place, list[tuple[str, RunRecord]]] = {}
     for board in read_boards(boards)[0]:
-        cells = cells_of(board, results / "studies")
+        cells = cells_of(board, results / "studies", data)
         inventory = read_inventory(runs, board.datasets)
         skipped += [line for line in inventory.skipped if line not in skipped]
         for dataset in board.datasets:

@@ -8,7 +8,7 @@ from typing import Any
 
 from recbole_attnseq.leaderboard.records import is_sequential
 from recbole_attnseq.leaderboard.significance import LEVEL, compare, compare_with_seeds, holm
-from recbole_attnseq.leaderboard.standings import BUCKETED, Table, TableRow, cost, processors
+from recbole_attnseq.leaderboard.standings import BUCKETED, Table, TableRow, cost, escaped, processors
 from recbole_attnseq.registration import MODEL, RECENT
 
 MARK = "≈"  # the difference is not significant
@@ -121,8 +121,8 @@ def summary(report: Mapping[str, Any]) -> str:
                 _interval(wide[0], wide[1], p_wide) if wide else "one seed | "
             )
         lines.append(
-            f"| {board} | {row}{ours['score']:.4f} ({ours['seeds']}) | "
-            f"{rival['name']} {rival['score']:.4f} ({rival['seeds']}){bucketed} | "
+            f"| {escaped(board)} | {escaped(row)}{ours['score']:.4f} ({ours['seeds']}) | "
+            f"{escaped(rival['name'])} {rival['score']:.4f} ({rival['seeds']}){bucketed} | "
             f"{found['run']} of {found['listed']} | {difference} | "
             f"{ours['processor']:,.0f} against {rival['processor']:,.0f}{foreign} |"
         )

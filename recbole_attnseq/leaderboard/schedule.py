@@ -63,16 +63,17 @@ class Queue:
                 return False
             before = len(self.tried)
             if cell.waits:
-                # What was found makes it another cell, which another leaderboard may be running already.
                 reason = search(cell.row, self.places, self.board.path)
-                if reason is None:
-                    found = (each for each in cells_of(self.board, self.places.studies) if each.title == cell.title)
-                    return self._visit(next(found), after_each)
-                reason = f"no settings were found ({reason})"
+                reason = reason and f"no settings were found ({reason})"
             else:
                 reason = self._settle(cell, lock)
             if reason is not None:
                 self.failed[cell.title] = f"{cell.title}: {reason}"
+        if cell.waits and reason is None:
+            # What was found makes it another cell, which another leaderboard may be running already; or the same one,
+            # where the defaults won, so this one's lock is given back first.
+            cells = cells_of(self.board, self.places.studies, self.places.data)
+            return self._visit(next(each for each in cells if each.title == cell.title), after_each)
         if len(self.tried) > before:
             after_each()
         return True

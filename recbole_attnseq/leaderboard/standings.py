@@ -278,6 +278,11 @@ def command_of(record: RunRecord) -> str:
     return shlex.join([*words, "--record=results/runs"])
 
 
+def escaped(text: str) -> str:
+    """A text for a cell of a Markdown table."""
+    return text.replace("|", "\\|")
+
+
 def any_bucketed(tables: Iterable[Mapping[str, Any]]) -> bool:
     """Whether a row of these tables, as JSON values, bears the mark, so that a page explains it."""
     return any(row["bucketed"] for table in tables for row in table["rows"] if row["runs"])

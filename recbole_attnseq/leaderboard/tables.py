@@ -15,7 +15,7 @@ from pathlib import Path
 from recbole_attnseq.errors import UserError
 from recbole_attnseq.leaderboard.measures import per_target
 from recbole_attnseq.leaderboard.records import RunRecord, read_record
-from recbole_attnseq.leaderboard.standings import BUCKETED, processors
+from recbole_attnseq.leaderboard.standings import BUCKETED, escaped, processors
 
 BEGIN, END = "<!-- results: generated -->", "<!-- results: end -->"
 
@@ -69,7 +69,7 @@ def markdown(records: Sequence[RunRecord]) -> str:
         spread = f" ± {statistics.stdev(tests):.4f}" if len(tests) > 1 else ""
         epochs = statistics.mean(run.epochs for run in runs)
         seconds = statistics.mean(run.processor_seconds / run.epochs for run in runs)
-        name = f"{row} {BUCKETED}" if any(run.bucketed for run in runs) else row
+        name = escaped(f"{row} {BUCKETED}" if any(run.bucketed for run in runs) else row)
         known = [run.valid["ndcg@10"] for run in runs if "ndcg@10" in run.valid]
         valid = f"{statistics.mean(known):.4f}" if known else ""
         lines.append(

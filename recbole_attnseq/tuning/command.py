@@ -8,7 +8,7 @@ import shlex
 import sys
 from typing import Any
 
-from recbole_attnseq.cli import settings_of
+from recbole_attnseq.cli import config_files, settings_of
 from recbole_attnseq.errors import UserError
 from recbole_attnseq.training.memory import keep_freed_memory
 from recbole_attnseq.tuning.options import TuneOptions
@@ -81,7 +81,7 @@ def run(args: argparse.Namespace) -> None:
     options = TuneOptions(
         model=args.model,
         dataset=args.dataset,
-        files=tuple(name for text in args.config_files for name in text.replace(",", " ").split()),
+        files=tuple(config_files(args.config_files)),
         settings=settings_of(args.settings),
         space=args.space,
         trials=args.trials if args.trials is not None or args.timeout is not None else 30,
@@ -116,8 +116,9 @@ def run(args: argparse.Namespace) -> None:
         )
         raise
     print(result["summary"])
-    place = f" --data_path={result['data_path']}" if result["data_path"] else ""
-    print(f"\nFiles: {result['folder']}\nRun the best: attnseq run --config_files {result['best_yaml']}{place}")
+    words = ["attnseq", "run", "--config_files", str(result["best_yaml"])]
+    words += [f"--data_path={result['data_path']}"] if result["data_path"] else []
+    print(f"\nFiles: {result['folder']}\nRun the best: {shlex.join(words)}")
     print(f"Look into it: {result['dashboard']}")
 
 

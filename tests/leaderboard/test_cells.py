@@ -111,6 +111,44 @@ def test_a_searched_cell_that_another_leaderboard_runs_is_left_to_it(
     assert [cell.config_hash for cell in ran] == [final.config_hash]
 
 
+def test_a_search_that_the_defaults_win_is_run_and_waits_for_nobody(
+    workdir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The cell that was found is then the very one that was locked for the search."""
+    board = read_board(write_board(workdir / "boards", {"BPR": {"tune": {"trials": 2}}}))
+    places = Places(RUNS, Path("studies"), Path("data"), Path("scratch"))
+    best = best_yaml(board.rows[0], places.studies)
+
+    def found(*_: object) -> None:
+        best.parent.mkdir(parents=True)
+        best.write_text("learning_rate: 0.001\n")  # BPR's own
+
+    ran: list[Cell] = []
+    monkeypatch.setattr(schedule, "search", found)
+    monkeypatch.setattr(schedule, "run_cell", lambda cell, *_: ran.append(cell) or "failed")
+    (waiting,) = cells_of(board, places.studies)
+    assert Queue(board, [waiting], places, {"tiny": SPLIT})._visit(waiting, lambda: None)
+    assert [cell.config_hash for cell in ran] == [waiting.config_hash]
+
+
+def test_two_rows_do_not_share_a_search(workdir: Path) -> None:
+    tuned = {"model": "BPR", "tune": {"trials": 2}}
+    board = read_board(write_board(workdir / "boards", {"BPR +": tuned, "BPR -": tuned}))
+    with pytest.raises(UserError, match=r"searches of 'BPR \+' and 'BPR -' would both be called BPR-tiny-2-trials"):
+        cells_of(board, Path("studies"))
+
+
+def test_settings_that_a_prepared_folder_brings_are_in_the_hash(workdir: Path) -> None:
+    """As they are in the record of the run, which reads them from its --data_path."""
+    board = read_board(write_board(workdir / "boards", {"Pop": None}, datasets={"mine": {}}, settings={}))
+    meta = workdir / "far/mine/mine.meta.json"
+    meta.parent.mkdir(parents=True)
+    meta.write_text('{"source": "generic"}')
+    (there,), (elsewhere,) = (cells_of(board, Path("none"), data) for data in (Path("far"), None))
+    assert there.config["load_col"] == {"inter": ["user_id", "item_id", "timestamp"]}
+    assert there.config_hash != elsewhere.config_hash
+
+
 def test_another_split_is_stale(board: Board) -> None:
     cell = _cells(board)[0]
     fake_record(cell, ranks(1, 0.1), split="0" * 16).save(RUNS)

@@ -72,6 +72,25 @@ def test_a_crash_fails_one_cell_and_a_second_start_runs_only_what_is_missing(
     assert "[2/2]" not in out
 
 
+def test_own_data_as_prepare_wrote_them(workdir: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """In the folder that prepare makes, with a board that says nothing of columns, by a name in either ending."""
+    Path("e.csv").write_text("u,i,t\n" + "".join(f"{u},{(u * u + t) % 29},{t}\n" for u in range(30) for t in range(6)))
+    prepare = ["prepare", "generic", "--raw=e.csv", "--user=u", "--item=i", "--time=t", "--out=datasets/mine"]
+    assert cli.main([*prepare, "--quiet"]) == 0
+    board = write_board(workdir / "boards", {"a | b": {"model": "SASRec", "settings": SMALL}}, datasets={"mine": {}})
+    values = yaml.safe_load(board.read_text())
+    values["settings"] |= {"epochs": 1, "train_neg_sample_args": None}
+    del values["settings"]["load_col"]
+    board.unlink()
+    board.with_suffix(".yml").write_text(yaml.safe_dump(values))
+    command = ["leaderboard", "--config", "boards/tiny.yml", "--data_path", "datasets", "--scratch", "scratch"]
+    assert cli.main(command) == 0
+    capsys.readouterr()
+    assert cli.main([*command, "--dry-run"]) == 0
+    assert "1 done" in capsys.readouterr().out
+    assert "a \\| b" in (Path("results") / "LEADERBOARD.md").read_text()
+
+
 def test_a_dry_run_lists_states_and_estimates_and_writes_nothing(
     tiny: str, workdir: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

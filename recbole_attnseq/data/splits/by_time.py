@@ -183,8 +183,8 @@ def _check(user: Array, item: Array, time: Array) -> None:
 
 
 def _cuts(time: Array, ratios: tuple[float, float, float]) -> tuple[float, float]:
-    if min(ratios) <= 0:
-        raise UserError(f"ratios {ratios} must be positive.")
+    if not all(0 < ratio < np.inf for ratio in ratios):
+        raise UserError(f"ratios {ratios} must be positive numbers.")
     ordered = np.sort(time)
     shares = np.cumsum(ratios)[:2] / sum(ratios)
     first, second = (ordered[min(round(share * len(ordered)), len(ordered) - 1)] for share in shares)
