@@ -322,6 +322,8 @@ def _times_are_numbers(module: Any) -> None:
                 f"{path}:1: column '{self.time_field}' is declared {kind}, but the order is by time: declare it "
                 f"{self.time_field}:float, or say in TIME_FIELD which column has the times."
             )
+        if not len(self.inter_feat):
+            raise UserError(f"{path}: no row has both a user and an item; fill them in.")
         missing = self.inter_feat.index[self.inter_feat[self.time_field].isna()]
         if len(missing) == len(self.inter_feat):
             raise UserError(
@@ -418,6 +420,11 @@ def _something_to_predict(module: Any) -> None:
         parts: list[Any] = original(self)
         ratios = (self.config["eval_args"]["split"] or {}).get("RS") or [1, 1]
         meant = not any(ratios[1:])  # all for training, as before a model is put to use
+        if not len(parts[0].inter_feat):
+            raise UserError(
+                "eval_args: the split leaves no interaction to learn from; give the training a larger share, or relax "
+                "the filters."
+            )
         if self.uid_field and not meant and not any(len(part.inter_feat) for part in parts[1:]):
             path = os.path.join(self.dataset_path, f"{self.dataset_name}.inter")
             raise UserError(

@@ -112,7 +112,7 @@ _KINDS: dict[str, tuple[_Check, str]] = {
     "alias_of_relation_id": _FIELDS,
     "additional_feat_suffix": (_none_or(_words), "list endings of files, e.g. ['price'], or leave it out"),
     "benchmark_filename": (
-        _none_or(_words),
+        _none_or(lambda names: _words(names) and len(names) > 0),
         "list the parts' names, e.g. ['train', 'valid', 'test'], or leave it out",
     ),
 }

@@ -101,8 +101,10 @@ def _exclude_history_everywhere() -> None:
 
     @functools.wraps(original)
     def __init__(self: Any, config: Any, *args: Any, **kwargs: Any) -> None:
-        from recbole_attnseq.training.recbole_ranking import exclude_history
+        from recbole_attnseq.training.recbole_ranking import check_candidates, exclude_history
 
+        if config["exclude_history"]:
+            check_candidates(config)
         original(self, config, *args, **kwargs)
         if config["exclude_history"]:
             exclude_history(self)
@@ -203,7 +205,7 @@ def check_settings(values: dict[str, Any]) -> None:
     check_history_negatives(values)
     check_members(values.get("members"))
     check_trends(values.get("trends"))
-    if values.get("sparse_updates") not in ("auto", True, False):
+    if values.get("sparse_updates") != "auto" and not isinstance(values.get("sparse_updates"), bool):
         raise UserError(f"sparse_updates is {values.get('sparse_updates')!r}; choose auto, True or False.")
     if values["sparse_updates"] is True and not LOSSES[values["loss_type"]].sampled:
         raise UserError(

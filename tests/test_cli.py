@@ -332,6 +332,22 @@ BAD_SETTINGS: dict[str, tuple[Sequence[str], Sequence[str]]] = {
     "no data set": (["--dataset="], ["no data set named"]),
     "a snapshot without a record": (["--snapshot=x"], ["--snapshot works with --record only"]),
     "cheap batches without a record": (["--fast_batches"], ["--fast_batches works with --record only"]),
+    "a number for sparse updates": (["--sparse_updates=1"], ["sparse_updates is 1", "auto, True or False"]),
+    "a sparse learner": (["--learner=sparse_adam"], ["learner is sparse_adam", "sparse_updates"]),
+    "a transform": (["--transform=inverse_itemseq"], ["transform is 'inverse_itemseq'", "leave it out"]),
+    "no parts": (["--benchmark_filename=[]"], ["benchmark_filename is []", "['train', 'valid', 'test']"]),
+    "nothing to learn from": (
+        ["--eval_args={'split':{'RS':[0,0,1]},'order':'TO','group_by':'none','mode':'full'}"],
+        ["leaves no interaction to learn from"],
+    ),
+    "history left out of samples": (
+        [
+            "--exclude_history=True",
+            "--eval_args={'split':{'LS':'valid_and_test'},'order':'TO','group_by':'user','mode':'uni9'}",
+        ],
+        ["mode is uni9", "exclude_history to False"],
+    ),
+    "ids that are numbers": (["--ITEM_ID_FIELD=timestamp"], ["'timestamp' (ITEM_ID_FIELD) is declared float", "token"]),
     "a record that cannot be": (["--record=my.yaml"], ["records go to my.yaml", "is no folder to write in"]),
 }
 

@@ -6,7 +6,7 @@ interaction file stay codes into their distinct values from the parser to the fi
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -44,7 +44,7 @@ def load_feat(self: Any, filepath: str, source: Any) -> pd.DataFrame | None:
                 self.field2bucketnum[column.name] = 2
         columns.append((column.name, kind))
     if interactions:
-        _check_interactions(self, filepath, [column.name for column in header], {name for name, _ in columns})
+        _check_interactions(self, filepath, [column.name for column in header], dict(columns))
     if not columns:
         self.logger.warning(f"No columns has been loaded from [{source}]")
         return None
@@ -73,7 +73,7 @@ def load_feat(self: Any, filepath: str, source: Any) -> pd.DataFrame | None:
     return frame
 
 
-def _check_interactions(self: Any, path: str, header: Sequence[str], loaded: Collection[str]) -> None:
+def _check_interactions(self: Any, path: str, header: Sequence[str], loaded: Mapping[str, FeatureType]) -> None:
     """Refuse a file of interactions without its users and items; one that comes split may do without users.
 
     Raises:
@@ -82,8 +82,11 @@ def _check_interactions(self: Any, path: str, header: Sequence[str], loaded: Col
     ids = {"USER_ID_FIELD": self.uid_field, "ITEM_ID_FIELD": self.iid_field}
     wanted = {key: name for key, name in ids.items() if name and not self.benchmark_filename_list}
     for key, name in wanted.items():
-        if name in loaded:
+        if loaded.get(name) == FeatureType.TOKEN:
             continue
+        if name in loaded:
+            kind = loaded[name].value
+            raise UserError(f"{path}:1: column '{name}' ({key}) is declared {kind}; declare it {name}:token.")
         if name in header:
             raise UserError(f"{path}: column '{name}' ({key}) is not loaded; list it in load_col, not in unload_col.")
         advice = f"set {key} to one of them."

@@ -23,6 +23,7 @@ _NOT_OURS: tuple[tuple[str, tuple[Any, ...], str], ...] = (
         "draws negatives of its own, and none for loss_type softmax: leave it out, and set num_negatives",
     ),
     ("shuffle", (True,), "draws the order of its batches anew every epoch: leave it out"),
+    ("transform", (None,), "takes histories as they are: leave it out"),
     ("enable_scaler", (False,), "scales no gradients: leave it out, and choose the arithmetic by precision"),
 )
 
@@ -52,6 +53,10 @@ def check_batching(values: Mapping[str, Any], given: Mapping[str, Any]) -> None:
     for key, idle, why in _NOT_OURS:
         if key in given and given[key] not in idle:
             raise UserError(f"{key} is {given[key]!r}, but AttnSeq {why}.")
+    if str(given.get("learner")).lower() == "sparse_adam":
+        raise UserError(
+            "learner is sparse_adam, but most of AttnSeq's gradients are dense: leave it out, and see sparse_updates."
+        )
     if values["train_context"] == "window" and values["train_batches"] == "prefixes":
         raise UserError(
             "train_context is window, but train_batches is prefixes, each of which would be cut to one item: "

@@ -58,8 +58,8 @@ def rows_per_block(width: int, budget: int, device: torch.device | None = None) 
     """
     if budget < width:
         raise UserError(
-            f"memory_budget holds {budget * 4 / 2**20:.2f} MiB, but one row of scores takes "
-            f"{width * 4 / 2**20:.2f} MiB; raise memory_budget."
+            f"memory_budget holds {budget * 4 / 2**20:.3g} MiB, but one row of scores takes "
+            f"{width * 4 / 2**20:.3g} MiB; raise memory_budget."
         )
     fitting = budget // width
     if device is not None and device.type == "cpu":

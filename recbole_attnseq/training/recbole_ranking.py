@@ -17,6 +17,25 @@ def _ranks_itself(trainer: Any) -> bool:
     return hasattr(trainer, "rank")
 
 
+def check_candidates(config: Any) -> None:
+    """Refuse to leave seen items out of sampled candidates, which RecBole draws without a look at a row's history.
+
+    Args:
+        config: of a run with ``exclude_history``.
+
+    Raises:
+        UserError: a sequential model is validated or tested on samples.
+    """
+    from recbole.utils import ModelType
+
+    sampled = [mode for mode in config["eval_args"]["mode"].values() if mode.startswith(("uni", "pop"))]
+    if config["MODEL_TYPE"] == ModelType.SEQUENTIAL and sampled:
+        raise UserError(
+            "exclude_history leaves what a user had out of a ranking of all items, but eval_args' mode is "
+            f"{sampled[0]}: set mode to full, or exclude_history to False."
+        )
+
+
 def exclude_history(trainer: Any) -> None:
     """Make a trainer of RecBole's leave seen items out of its rankings, in validation and test.
 
