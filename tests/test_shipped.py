@@ -101,6 +101,16 @@ def test_the_command_that_prepare_prints_trains(workdir: Path, capsys: pytest.Ca
     assert "ndcg@10 0." in capsys.readouterr().out
 
 
+def test_own_data_cannot_have_the_name_that_recbole_reads_its_copy_by(
+    workdir: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Path("e.csv").write_text("u,i,t\n1,2,3\n")
+    columns = ["--user=u", "--item=i", "--time=t", "--out=mine/ml-100k"]
+    assert main(["prepare", "generic", "--raw=e.csv", "--quiet", *columns]) == 2
+    assert "RecBole reads its own ml-100k wherever yours lies; give another name" in capsys.readouterr().err
+    assert not Path("mine").exists()
+
+
 def test_can_be_left_out(prepared: Path) -> None:
     config = _config(dataset_config=False)
     assert (config["MAX_ITEM_LIST_LENGTH"], config["exclude_history"]) == (50, False)

@@ -8,12 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from recbole_attnseq.errors import UserError
-from recbole_attnseq.leaderboard.ablation import Place, candidates_of, read_trials
+from recbole_attnseq.leaderboard.ablation import Place, Run, candidates_of, read_trials
 from recbole_attnseq.leaderboard.board import read_boards
 from recbole_attnseq.leaderboard.cells import cells_of, read_inventory
 from recbole_attnseq.leaderboard.facts import HISTORY_GROUPS, POPULARITY_GROUPS, SplitFacts, read_facts
 from recbole_attnseq.leaderboard.published import PUBLISHED, read_published
-from recbole_attnseq.leaderboard.records import RunRecord
 from recbole_attnseq.leaderboard.rivals import MARKS, rivalry, summary
 from recbole_attnseq.leaderboard.standings import Table, make_table
 from recbole_attnseq.leaderboard.tables import insert, read_page
@@ -82,7 +81,7 @@ def assemble(boards: Path, results: Path, data: Path | None = None) -> dict[str,
     published = read_published(boards / PUBLISHED)
     facts, skipped = _facts(runs)
     tables = []
-    defaults: dict[Place, list[tuple[str, RunRecord]]] = {}
+    defaults: dict[Place, list[Run]] = {}
     for board in read_boards(boards)[0]:
         cells = cells_of(board, results / "studies", data)
         inventory = read_inventory(runs, board.datasets)

@@ -20,6 +20,7 @@ from recbole_attnseq.leaderboard.facts import HISTORY_GROUPS, POPULARITY_GROUPS,
 from recbole_attnseq.leaderboard.measures import ACCURACY, BEYOND, CUTOFFS, Floats, per_target
 from recbole_attnseq.leaderboard.records import RunRecord
 from recbole_attnseq.leaderboard.significance import LEVEL, Comparison, compare, holm, mean_and_deviation
+from recbole_attnseq.shipped import RECBOLES_OWN
 
 METRICS = tuple(f"{name.lower()}@{k}" for name in ACCURACY for k in CUTOFFS)
 BEYOND_METRICS = tuple(f"{name.lower()}@{k}" for name in BEYOND for k in CUTOFFS)
@@ -265,7 +266,7 @@ def run_as_dict(path: Path, record: RunRecord, root: Path) -> dict[str, Any]:
 def command_of(record: RunRecord) -> str:
     """The command that makes the record again, from its settings, with the data where ``attnseq prepare`` puts them."""
     words = ["attnseq", "run", f"--model={record.model}", f"--dataset={record.dataset}", f"--seed={record.seed}"]
-    if record.dataset != "ml-100k":  # which RecBole brings
+    if record.dataset != RECBOLES_OWN:
         words.append("--data_path=datasets")
     settings = {key: value for key, value in record.settings.items() if key not in ("model", "dataset")}
     words += flags_of(settings)

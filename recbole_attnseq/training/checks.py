@@ -12,6 +12,7 @@ from typing import Any
 import yaml
 
 from recbole_attnseq.errors import UserError, unknown_name
+from recbole_attnseq.shipped import RECBOLES_OWN
 from recbole_attnseq.yaml_files import read_yaml
 
 
@@ -42,7 +43,7 @@ def check_model(name: str) -> None:
 
 def check_dataset(name: str, data_path: str) -> None:
     """Raise :class:`UserError` where the data set's folder is missing and RecBole cannot download it."""
-    if name == "ml-100k" or os.path.isdir(os.path.join(data_path, name)):
+    if name == RECBOLES_OWN or os.path.isdir(os.path.join(data_path, name)):
         return
     prepared = os.path.join("datasets", name)
     if os.path.isdir(prepared):

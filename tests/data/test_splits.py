@@ -128,6 +128,7 @@ def test_no_split_leaks(rows: list[tuple[int, int, int]], known: bool, targets: 
         ({"cuts": (5, 5)}, "not in order"),
         ({"cuts": (0, 5)}, "the train part of the split is empty"),
         ({"ratios": (1, 0, 1)}, "must be positive"),
+        ({"ratios": (float("nan"), 1, 1)}, "must be positive"),
         ({"targets": "some"}, "targets must be all, first or last"),
         ({"cuts": (5, 99)}, "the test part of the split is empty"),
     ],

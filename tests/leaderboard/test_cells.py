@@ -83,24 +83,30 @@ def test_a_search_with_another_budget_is_another_search(workdir: Path) -> None:
     assert names == ["Pop-tiny-20-trials", "Pop-tiny-600-s"]
 
 
-def test_a_searched_cell_that_another_leaderboard_runs_is_left_to_it(
-    workdir: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Its settings, once found, make it the cell that the other holds: it waits for that one's lock."""
-    board = read_board(write_board(workdir / "boards", {"BPR": {"tune": {"trials": 2}}}))
+def _searched(monkeypatch: pytest.MonkeyPatch, winner: str) -> tuple[Cell, Queue, list[Cell]]:
+    """A cell that waits for its search, the queue that will find ``winner`` for it, and the cells that came to run."""
+    board = read_board(write_board(Path("boards"), {"BPR": {"tune": {"trials": 2}}}))
     places = Places(RUNS, Path("studies"), Path("data"), Path("scratch"))
     best = best_yaml(board.rows[0], places.studies)
 
     def found(*_: object) -> None:
         best.parent.mkdir(parents=True, exist_ok=True)
-        best.write_text("learning_rate: 0.01\n")
+        best.write_text(winner)
 
     ran: list[Cell] = []
     monkeypatch.setattr(schedule, "search", found)
     monkeypatch.setattr(schedule, "run_cell", lambda cell, *_: ran.append(cell) or "failed")
     (waiting,) = cells_of(board, places.studies)
-    queue = Queue(board, [waiting], places, {"tiny": SPLIT})
-    found()
+    return waiting, Queue(board, [waiting], places, {"tiny": SPLIT}), ran
+
+
+def test_a_searched_cell_that_another_leaderboard_runs_is_left_to_it(
+    workdir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its settings, once found, make it the cell that the other holds: it waits for that one's lock."""
+    waiting, queue, ran = _searched(monkeypatch, "learning_rate: 0.01\n")
+    board, places = queue.board, queue.places
+    schedule.search(waiting.row, places, board.path)
     (final,) = cells_of(board, places.studies)
     assert (waiting.waits, final.waits) == (True, False)
     with claimed(final, places) as lock:
@@ -115,19 +121,8 @@ def test_a_search_that_the_defaults_win_is_run_and_waits_for_nobody(
     workdir: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The cell that was found is then the very one that was locked for the search."""
-    board = read_board(write_board(workdir / "boards", {"BPR": {"tune": {"trials": 2}}}))
-    places = Places(RUNS, Path("studies"), Path("data"), Path("scratch"))
-    best = best_yaml(board.rows[0], places.studies)
-
-    def found(*_: object) -> None:
-        best.parent.mkdir(parents=True)
-        best.write_text("learning_rate: 0.001\n")  # BPR's own
-
-    ran: list[Cell] = []
-    monkeypatch.setattr(schedule, "search", found)
-    monkeypatch.setattr(schedule, "run_cell", lambda cell, *_: ran.append(cell) or "failed")
-    (waiting,) = cells_of(board, places.studies)
-    assert Queue(board, [waiting], places, {"tiny": SPLIT})._visit(waiting, lambda: None)
+    waiting, queue, ran = _searched(monkeypatch, "learning_rate: 0.001\n")  # BPR's own
+    assert queue._visit(waiting, lambda: None)
     assert [cell.config_hash for cell in ran] == [waiting.config_hash]
 
 

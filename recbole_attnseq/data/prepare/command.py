@@ -18,8 +18,8 @@ from recbole_attnseq.data.prepare.pipeline import Prepared, prepare
 from recbole_attnseq.data.prepare.report import run_command, table
 from recbole_attnseq.data.prepare.source import Interactions, Side, Source, Table
 from recbole_attnseq.errors import UserError, unknown_name
+from recbole_attnseq.shipped import RECBOLES_OWN
 
-_RECBOLES_OWN = "ml-100k"
 RAW_FOLDER = Path("datasets/raw")
 _COLUMNS = ("user", "item", "time", "rating", "behaviour", "session")
 _GENERIC_ONLY = (*_COLUMNS, "time_unit", "field", "files", "format", "separator", "columns", "no_quotes")
@@ -120,7 +120,7 @@ def _out(args: argparse.Namespace) -> Path:
     out = Path(args.out) if args.out else root / args.name
     if not out.name or any(character.isspace() for character in out.name):
         raise UserError(f"--out {out}: give a folder whose name can name the data set, without blanks.")
-    if args.name == GENERIC and out.name == _RECBOLES_OWN:
+    if args.name == GENERIC and out.name == RECBOLES_OWN:
         raise UserError(f"--out {out}: RecBole reads its own {out.name} wherever yours lies; give another name.")
     return out
 
