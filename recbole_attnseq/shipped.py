@@ -18,8 +18,6 @@ from recbole_attnseq.errors import UserError
 
 _PACKAGE = Path(__file__).resolve().parent
 _SAID: set[str] = set()
-# Of this data set RecBole brings a copy, which it reads wherever another one lies.
-RECBOLES_OWN = "ml-100k"
 # The columns that every prepared .inter file begins with.
 _COLUMNS: dict[str, Any] = {
     "USER_ID_FIELD": "user_id",

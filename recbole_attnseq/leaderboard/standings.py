@@ -14,13 +14,13 @@ from typing import Any
 
 import numpy as np
 
+from recbole_attnseq.data.prepare.source import RECBOLES_OWN
 from recbole_attnseq.leaderboard.board import Board
 from recbole_attnseq.leaderboard.cells import DONE, Cell, Inventory, State, flags_of, state_of
 from recbole_attnseq.leaderboard.facts import HISTORY_GROUPS, POPULARITY_GROUPS, SplitFacts
 from recbole_attnseq.leaderboard.measures import ACCURACY, BEYOND, CUTOFFS, Floats, per_target
 from recbole_attnseq.leaderboard.records import RunRecord
 from recbole_attnseq.leaderboard.significance import LEVEL, Comparison, compare, holm, mean_and_deviation
-from recbole_attnseq.shipped import RECBOLES_OWN
 
 METRICS = tuple(f"{name.lower()}@{k}" for name in ACCURACY for k in CUTOFFS)
 BEYOND_METRICS = tuple(f"{name.lower()}@{k}" for name in BEYOND for k in CUTOFFS)

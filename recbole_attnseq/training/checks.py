@@ -11,8 +11,8 @@ from typing import Any
 
 import yaml
 
+from recbole_attnseq.data.prepare.source import RECBOLES_OWN
 from recbole_attnseq.errors import UserError, unknown_name
-from recbole_attnseq.shipped import RECBOLES_OWN
 from recbole_attnseq.yaml_files import read_yaml
 
 

@@ -16,9 +16,8 @@ from recbole_attnseq.data.prepare.generic import NAME as GENERIC
 from recbole_attnseq.data.prepare.generic import SEQUENCE_COLUMNS, SEQUENCES, prepare_files
 from recbole_attnseq.data.prepare.pipeline import Prepared, prepare
 from recbole_attnseq.data.prepare.report import run_command, table
-from recbole_attnseq.data.prepare.source import Interactions, Side, Source, Table
+from recbole_attnseq.data.prepare.source import RECBOLES_OWN, Interactions, Side, Source, Table
 from recbole_attnseq.errors import UserError, unknown_name
-from recbole_attnseq.shipped import RECBOLES_OWN
 
 RAW_FOLDER = Path("datasets/raw")
 _COLUMNS = ("user", "item", "time", "rating", "behaviour", "session")

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 Batch = dict[str, pa.Array]
 """Raw columns of equal length by name, as a reader yields them."""
 
+# Of this data set RecBole brings a copy, which it reads wherever another one lies.
+RECBOLES_OWN = "ml-100k"
 DOMAINS = ("e-commerce", "music", "video", "news")
 
 
