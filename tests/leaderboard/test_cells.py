@@ -288,6 +288,33 @@ def test_estimates_follow_the_data_set_nearest_in_work(board: Board) -> None:
     assert estimate == pytest.approx(100 * 15.5 / there)
 
 
+def test_estimates_scale_as_two_models_of_the_sort_do(workdir: Path) -> None:
+    """Here these take three and five times what they take there, whatever the work of an epoch would say."""
+    softmax = {"settings": {"train_neg_sample_args": None}}
+    models = {"SASRec": softmax, "GRU4Rec": softmax, "NARM": softmax, "BPR": None}
+    board = read_board(write_board(workdir / "boards", models))
+    cells = {cell.row.name: cell for cell in _cells(board)}
+    facts = {"a" * 16: fake_facts("tiny", split="a" * 16), "b" * 16: fake_facts("big", split="b" * 16)}
+
+    def run(name: str, dataset: str, seconds: float) -> None:
+        split = {"tiny": "a", "big": "b"}[dataset] * 16
+        record = fake_record(cells[name], ranks(1, 0.1), seconds=seconds, split=split)
+        dataclasses.replace(record, dataset=dataset).save(RUNS)
+
+    def estimate() -> float | None:
+        return seconds_for(cells["SASRec"], read_inventory(RUNS, ["tiny", "big"]), facts)
+
+    run("SASRec", "big", 100)
+    run("GRU4Rec", "big", 10)
+    run("GRU4Rec", "tiny", 30)
+    run("BPR", "big", 1)
+    run("BPR", "tiny", 900)  # of another sort: says nothing of a sequential model
+    assert estimate() == pytest.approx(100)  # one companion is too few: equal work
+    run("NARM", "big", 10)
+    run("NARM", "tiny", 50)
+    assert estimate() == pytest.approx(400)
+
+
 def test_estimates_of_attnseq_know_its_encoder(workdir: Path) -> None:
     """A row that looks both ways is told by its like elsewhere, by tokens, and not by windows on the same data."""
     slow = {"model": "AttnSeq", "settings": {"user_encoder": "bilstm", "attention": "multihead"}}
