@@ -23,6 +23,8 @@ from recbole_attnseq.leaderboard.records import (
 from recbole_attnseq.registration import keys_known_to, keys_of_models
 from recbole_attnseq.training.processes import write_whole
 from recbole_attnseq.training.session import make_config
+from recbole_attnseq.tuning.space_files import load_space, shipped_space
+from recbole_attnseq.yaml_files import read_yaml
 
 # What decides which interactions a model learns from and is tested on; and of eval_args, all but the candidates.
 _SPLIT = (
@@ -155,6 +157,8 @@ def cells_of(board: Board, studies: Path, data: Path | None = None) -> list[Cell
             settings = {key: text_of(value) for key, value in row.settings.items()}
             if data is not None:
                 settings["data_path"] = f"{data}/"
+            if row.tune is not None and not waits:
+                _check_search(row, best_yaml(row, studies), make_config(row.model, row.dataset, row.files, settings))
             made = make_config(row.model, row.dataset, files, settings)
             unknown = min(row.own - keys_known_to(made), default=None)
             if unknown is not None:
@@ -173,6 +177,24 @@ def cells_of(board: Board, studies: Path, data: Path | None = None) -> list[Cell
         cells += [Cell(row, seed, files, config, hash_of(config), waits) for seed in row.seeds]
     place = {name: number for number, name in enumerate(board.datasets)}
     return sorted(cells, key=lambda cell: (place[cell.row.dataset], cell.row.seeds.index(cell.seed)))
+
+
+def _check_search(row: Row, best: Path, now: Any) -> None:
+    """Raise :class:`UserError` where a search had other settings than ``now``, the row's own configuration: its winner
+    would bring those back, or be run with what it was not searched for."""
+    space = shipped_space(row.model)
+    if space is None:
+        return
+    whole = load_space(space)
+    searched = {*whole.names(), *whole.settings, *(key for _, settings in whole.published for key in settings)}
+    then = read_yaml(best, "winner of a search")
+    then = {key: value for key, value in then.items() if key not in ("model", "dataset")}
+    # What RecBole makes of a setting, not how it was written: one metric and a list of one.
+    read = make_config(row.model, row.dataset, (), {key: text_of(value) for key, value in then.items()})
+    given = then.keys() - searched
+    changed = differences({key: read[key] for key in given}, {key: now[key] for key in given})
+    if changed:
+        raise UserError(f"its search had {changed}; remove that folder ({best.parent}) to search again.")
 
 
 def _split_of(config: Mapping[str, Any]) -> dict[str, Any]:

@@ -83,6 +83,33 @@ def test_a_search_with_another_budget_is_another_search(workdir: Path) -> None:
     assert names == ["Pop-tiny-20-trials", "Pop-tiny-600-s"]
 
 
+@pytest.mark.parametrize("changed", ["row", "file"])
+def test_a_search_under_other_settings_is_not_taken_for_the_row_s(workdir: Path, changed: str) -> None:
+    """The winner would overrule what the board's files say now, or be run with what it was found without."""
+    file = workdir / "mine.yaml"
+    file.write_text("train_batch_size: 256\n")
+    row = {"tune": {"trials": 2}, "config_files": [str(file)], "settings": {"stopping_step": 3}}
+    board = read_board(write_board(workdir / "boards", {"BPR": row}))
+    best = best_yaml(board.rows[0], Path("results/studies"))
+    best.parent.mkdir(parents=True)
+    # Not searched: the batch, the patience and the metrics, in RecBole's words; searched: learning rate and width.
+    best.write_text(
+        "model: BPR\ndataset: tiny\ntrain_batch_size: 256\nstopping_step: 3\nlearning_rate: 0.01\nembedding_size: 32\n"
+    )
+    (cell,) = _cells(board)
+    assert (cell.config["learning_rate"], cell.config["train_batch_size"]) == (0.01, 256)
+    if changed == "file":
+        file.write_text("train_batch_size: 512\n")
+    else:
+        row["settings"] = {"stopping_step": 5}
+    board = read_board(write_board(workdir / "boards", {"BPR": row}))
+    with pytest.raises(UserError) as caught:
+        _cells(board)
+    words = {"file": "train_batch_size 256 instead of 512", "row": "stopping_step 3 instead of 5"}[changed]
+    assert words in str(caught.value)
+    assert f"remove that folder ({best.parent}) to search again" in str(caught.value)
+
+
 def _searched(monkeypatch: pytest.MonkeyPatch, winner: str) -> tuple[Cell, Queue, list[Cell]]:
     """A cell that waits for its search, the queue that will find ``winner`` for it, and the cells that came to run."""
     board = read_board(write_board(Path("boards"), {"BPR": {"tune": {"trials": 2}}}))

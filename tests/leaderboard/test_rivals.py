@@ -225,7 +225,7 @@ def test_what_was_searched_meets_what_was_searched_alike(workdir: Path) -> None:
         if row.tune:
             file = best_yaml(row, RESULTS / "studies")
             file.parent.mkdir(parents=True)
-            file.write_text("epochs: 7\n")
+            file.write_text("learning_rate: 0.007\n")
     scores = {"AttnSeq": 0.2, "AttnSeq (5 trials)": 0.22, "Pop (5 trials)": 0.02, "BPR (5 trials)": 0.1}
     fill(board, workdir / "results", {**scores, "FPMC (9 trials)": 0.18})
     met = [(found["ours"]["name"], found["rival"]["name"], found["listed"]) for found in rivals(workdir / "boards")]
