@@ -49,6 +49,18 @@ def _stopped() -> int:
     return 130
 
 
+def _unread() -> bool:
+    """Whether nobody reads our output any more, as behind ``compare ... | head``; if so, the rest of it is dropped."""
+    try:
+        os.write(sys.stdout.fileno(), b"\n")  # the buffer is empty after the first failure: flushing it shows nothing
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # the interpreter flushes once more
+        return True
+    except OSError:
+        pass  # no file behind it
+    return False
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit code: 0, or 2 after a one-line error."""
     arguments = list(sys.argv[1:] if argv is None else argv)
@@ -81,6 +93,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     args.settings = rest
     try:
         args.run(args)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        if not _unread():
+            raise
+        return 141  # as a shell says of a program that SIGPIPE ends
     except UserError as error:
         print(f"attnseq: error: {error}", file=sys.stderr)
         return 2

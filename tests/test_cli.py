@@ -463,6 +463,29 @@ class TestEvaluate:
             assert_refused(attnseq("evaluate", *arguments), words)
 
 
+def test_output_that_nobody_reads_ends_quietly() -> None:
+    """``attnseq datasets | head -1`` is no fault."""
+    command = [sys.executable, "-m", "recbole_attnseq.cli", "datasets"]
+    ends = os.pipe()
+    os.close(ends[0])
+    try:
+        found = subprocess.run(command, stdout=ends[1], stderr=subprocess.PIPE, text=True, check=False)
+    finally:
+        os.close(ends[1])
+    assert (found.returncode, found.stderr) == (141, "")
+
+
+def test_a_broken_pipe_of_another_kind_keeps_its_trace(
+    attnseq: Callable[..., tuple[int, str, str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: object) -> None:
+        raise BrokenPipeError("a worker's")
+
+    monkeypatch.setattr("recbole_attnseq.data.prepare.datasets_command.run", broken)
+    with pytest.raises(BrokenPipeError, match="a worker's"):
+        attnseq("datasets")
+
+
 def test_a_fault_of_ours_keeps_its_trace(
     attnseq: Callable[..., tuple[int, str, str]], monkeypatch: pytest.MonkeyPatch
 ) -> None:

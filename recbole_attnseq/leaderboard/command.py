@@ -25,7 +25,7 @@ from recbole_attnseq.leaderboard.facts import SplitFacts, load_facts, read_facts
 from recbole_attnseq.leaderboard.runner import Places
 from recbole_attnseq.leaderboard.schedule import Queue, in_vain
 
-_EPILOG = """The report is of all leaderboards beside FILE: the other *.yaml files of its folder that have 'models'.
+_EPILOG = """The report is of all leaderboards beside FILE: the other .yaml and .yml files of its folder with 'models'.
 
 A finished run is never repeated while its configuration stays as it is; stop this command at any time and
 start it again. Two of them may work on one folder at once: each takes the cells that the other does not have.

@@ -29,17 +29,22 @@ def read_published(path: Path) -> dict[str, list[dict[str, Any]]]:
     for dataset, about in read_files([str(path)]).items():
         if not isinstance(about, dict) or not {"data", "protocol", "rows"} <= set(about):
             raise UserError(f"{path}: '{dataset}' needs data, protocol and rows.")
-        if set(about["data"]) != {"users", "items", "interactions"}:
+        if not isinstance(about["data"], dict) or set(about["data"]) != {"users", "items", "interactions"}:
             raise UserError(f"{path}: '{dataset}': data needs users, items and interactions.")
+        if not isinstance(about["protocol"], dict) or not isinstance(about["rows"], list):
+            raise UserError(f"{path}: '{dataset}': protocol is a mapping, rows are a list.")
         for row in about["rows"]:
-            if not {"model", "from"} <= set(row):
+            if not isinstance(row, dict) or not {"model", "from"} <= set(row):
                 raise UserError(f"{path}: '{dataset}': a row lacks its model or where it is from: {row}.")
-            metrics = {key.lower(): float(value) for key, value in row.items() if key not in _WORDS}
-            for metric in metrics:
+            given = {str(key).lower(): value for key, value in row.items() if key not in _WORDS}
+            for metric, value in given.items():
                 try:
                     split_name(metric)
                 except UserError as error:
                     raise UserError(f"{path}: '{dataset}', {row['model']}: {error}") from None
+                if isinstance(value, bool) or not isinstance(value, (int, float)):
+                    raise UserError(f"{path}: '{dataset}', {row['model']}: {metric} is {value!r}, no number.")
+            metrics = {metric: float(value) for metric, value in given.items()}
             differs = f"; differs: {row['differs']}" if "differs" in row else ""
             entry = {"model": str(row["model"]), "from": f"{row['from']}{differs}", "metrics": metrics}
             result.setdefault(str(dataset), []).append({**entry, "data": about["data"], "protocol": about["protocol"]})

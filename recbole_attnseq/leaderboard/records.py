@@ -119,6 +119,8 @@ def read_record(path: str | os.PathLike[str]) -> RunRecord:
     except ValueError as error:
         raise UserError(f"record {path} is corrupt, or none ({error}); if it was one, run the cell again.") from error
     found = values.get("schema") if isinstance(values, dict) else None
+    if isinstance(values, dict) and "ranks" not in values:
+        raise UserError(f"{path} is no record of a run (it has no ranks); attnseq run --record=FOLDER writes one.")
     if found == 1:
         values, found = _from_first_schema(values), SCHEMA
     if found != SCHEMA:

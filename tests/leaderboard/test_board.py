@@ -154,6 +154,27 @@ class TestShipped:
         assert published["ml-1m"][0]["protocol"]["exclude_history"] is True
 
 
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"data": 5}, "data needs users"),
+        ({"protocol": "full"}, "protocol is a mapping"),
+        ({"rows": {"model": "m"}}, "rows are a list"),
+        ({"rows": ["m"]}, "lacks its model"),
+        ({"rows": [{"model": "m", "from": "f", "ndcg@10": "high"}]}, "ndcg@10 is 'high', no number"),
+        ({"rows": [{"model": "m", "from": "f", "ndcg@10": None}]}, "ndcg@10 is None, no number"),
+        ({"rows": [{"model": "m", "from": "f", 5: 0.1}]}, "5"),
+    ],
+)
+def test_published_figures_of_another_form(tmp_path: Path, change: dict[str, object], words: str) -> None:
+    about = {"data": {"users": 1, "items": 1, "interactions": 1}, "protocol": {}, "rows": [], **change}
+    path = tmp_path / PUBLISHED
+    path.write_text(yaml.safe_dump({"beauty": about}))
+    with pytest.raises(UserError, match=words) as caught:
+        read_published(path)
+    assert f"{path}: 'beauty'" in str(caught.value)
+
+
 def test_published_figures_must_say_what_they_are_of(tmp_path: Path) -> None:
     path = tmp_path / PUBLISHED
     path.write_text("beauty: {rows: []}\n")

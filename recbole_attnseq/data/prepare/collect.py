@@ -49,7 +49,7 @@ class Options:
 
     def check(self) -> None:
         """Raises :class:`UserError` on a bound that makes no sense."""
-        for name, value in (("--k-core", self.user_min), ("--k-core", self.item_min)):
+        for name, value in (("--k-core or --min-user", self.user_min), ("--k-core or --min-item", self.item_min)):
             if value < 0:
                 raise UserError(f"{name} must not be negative, it is {value}.")
         if self.session_gap is not None and not self.session_gap > 0:

@@ -129,9 +129,13 @@ def _delimited(text: TextStream, table: Table, member: Member, columns: set[str]
 
 
 def _json_rows(text: TextStream, label: str, report: Report) -> Iterator[dict[str, Any]]:
+    first = True
     for number, line in enumerate(text, start=1):
         if not line.strip():
             continue
+        if first and line.lstrip().startswith("["):
+            raise UserError(f"{label}:{number}: a JSON array; write an object a line (jq -c '.[]' does it).")
+        first = False
         row = _json(line)
         if isinstance(row, dict):
             yield row

@@ -54,6 +54,7 @@ class TextStream:
     def __init__(self, raw: IO[bytes], label: str, encoding: str = "utf-8", replace: str = "") -> None:
         try:
             name = codecs.lookup(encoding).name
+            "".encode(name)  # of bytes, such as base64, or of text to text, such as rot13: LookupError too
         except LookupError as error:
             raise UserError(f"unknown encoding '{encoding}'; give one that Python knows, e.g. latin-1.") from error
         if name.startswith(("utf-16", "utf-32")):  # their line breaks are not of one byte
@@ -145,9 +146,10 @@ class TextStream:
         except UnicodeDecodeError as error:
             line = self.lines + 1 + text.count(b"\n", 0, error.start)
             column = error.start - (text.rfind(b"\n", 0, error.start) + 1) + 1
+            likely = "utf-16" if text.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) else "latin-1"
             raise UserError(
                 f"{self._label}:{line}:{column}: byte 0x{text[error.start]:02x} is not {self._encoding}; "
-                "give the file's encoding, e.g. --encoding latin-1."
+                f"give the file's encoding, e.g. --encoding {likely}."
             ) from error
         if self._encoding not in ("utf-8", "ascii"):
             text = decoded.encode()

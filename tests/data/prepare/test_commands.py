@@ -113,8 +113,11 @@ def test_prepare_generic(here: Path, capsys: pytest.CaptureFixture[str]) -> None
         ("generic --out x --raw ml-100k.zip --format sequences --rating stars", "unknown column 'stars'"),
         ("generic --out x --download", "--download: 'generic' has no address"),
         ("ml-100k --raw ml-100k.zip --k-core -1", "must not be negative"),
+        ("ml-100k --raw ml-100k.zip --min-user -1", "--k-core or --min-user must not be negative"),
         ("ml-100k --raw ml-100k.zip --keep-behaviour view", "'ml-100k' has no behaviour"),
         ("ml-100k --raw ml-100k.zip --encoding klingon", "unknown encoding 'klingon'"),
+        ("ml-100k --raw ml-100k.zip --encoding base64", "unknown encoding 'base64'"),
+        ("ml-100k --raw ml-100k.zip --encoding rot13", "unknown encoding 'rot13'"),
     ],
 )
 def test_bad_input_is_one_line(here: Path, words: str, message: str) -> None:

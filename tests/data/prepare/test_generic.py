@@ -251,6 +251,21 @@ def test_single_dates_in_the_future_or_before_1970(tmp_path: Path) -> None:
     assert early.summary.interactions == 2
 
 
+def test_text_of_two_bytes_a_character_is_known_by_its_mark(tmp_path: Path) -> None:
+    path = write(tmp_path / "raw", x__csv="user,item,time\na,b,1\n".encode("utf-16"))
+    with pytest.raises(UserError, match=r"x\.csv:1:1: byte 0x.. is not utf-8; .*--encoding utf-16\.$"):
+        _generic(path, tmp_path)
+
+
+@pytest.mark.parametrize("layout", ["[{row}, {row}]", "[\n{row},\n{row}\n]", " [\n {row}]"])
+def test_a_json_array_is_no_table_of_lines(tmp_path: Path, layout: str) -> None:
+    """Of an array with an object a line, the last line alone is an object."""
+    content = layout.replace("{row}", '{"user": "a", "item": "b", "time": 1}')
+    path = write(tmp_path / "raw", x__jsonl=text(content))
+    with pytest.raises(UserError, match=r"x\.jsonl:1: a JSON array; write an object a line"):
+        _generic(path, tmp_path)
+
+
 def test_missing_column_lists_those_there_are(tmp_path: Path) -> None:
     path = write(tmp_path / "raw", x__csv=text("userid,item,time", "a,b,1"))
     with pytest.raises(UserError, match=r"unknown column 'user'\. Did you mean 'userid'\? Known: item, time, userid\."):
