@@ -94,18 +94,38 @@ def search(row: Row, places: Places, board: Path) -> str | None:
         board: the leaderboard's file, for the command that a report of the search names.
 
     Returns:
-        None, or why there is no winner. A search that was stopped goes on where it was.
+        None, or why there is no winner. A search that was stopped goes on where it was, within what is left of its
+        seconds.
     """
     if row.tune is None or best_yaml(row, places.studies).is_file():
         return None
+    budget = dict(row.tune)
+    if "timeout" in budget:
+        # At the least a moment: the search then begins no trial and takes the best of those that it has.
+        budget["timeout"] = max(0.001, budget["timeout"] - _searched_seconds(row, places))
     command = [
         *_attnseq("tune", row, row.files, places),
-        *(f"--{key}={value}" for key, value in row.tune.items()),
+        *(f"--{key}={value}" for key, value in budget.items()),
         f"--output={places.studies.resolve()}", f"--study={study_name(row)}", "--seeds=0", "--no_progress",
         "--fast_batches=grouped", "--fast_layers",
         f"--told={shlex.join(['attnseq', 'leaderboard', '--config', str(board), '--rows', row.name])}",
     ]  # fmt: skip
     return _run(command, places.scratch / f"tune-{study_name(row)}.log", None, places, None)
+
+
+def _searched_seconds(row: Row, places: Places) -> float:
+    """Seconds that the trials of a row's search have taken, in whichever starts."""
+    import optuna
+
+    file = (places.studies / f"{study_name(row)}.db").resolve()
+    if not file.is_file():
+        return 0.0
+    try:
+        study = optuna.load_study(study_name=study_name(row), storage=f"sqlite:///{file}")
+    except KeyError:  # stopped before it had a study
+        return 0.0
+    ended = [trial.duration for trial in study.get_trials(deepcopy=False) if trial.duration is not None]
+    return float(sum(duration.total_seconds() for duration in ended))
 
 
 def log_path(cell: Cell, places: Places) -> Path:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import datetime
 import subprocess
 import sys
 import time
@@ -349,3 +350,28 @@ def test_settings_are_searched_first_where_a_budget_says_so(tiny: str, workdir: 
     summary = Path("results/studies/AttnSeq-tiny-2-trials/summary.md").read_text()
     assert "Command: `attnseq leaderboard --config boards/tiny.yaml --rows AttnSeq`" in summary
     assert str(workdir) not in summary, "a summary is for other people too"
+
+
+@pytest.mark.parametrize(("spent", "left"), [((), 600.0), ((100, 50), 450.0), ((400, 300), 0.001)])
+def test_a_search_goes_on_within_what_is_left_of_its_seconds(
+    workdir: Path, monkeypatch: pytest.MonkeyPatch, spent: tuple[int, ...], left: float
+) -> None:
+    """Else the row whose search was interrupted most often would have had the largest budget."""
+    import optuna
+
+    board = read_board(write_board(workdir / "boards", {"BPR": {"tune": {"timeout": 600}}}))
+    places = Places(RUNS, Path("studies"), Path("dataset"), Path("scratch"))
+    commands: list[list[str]] = []
+    monkeypatch.setattr(runner, "_run", lambda command, *_: commands.append(command))
+    runner.search(board.rows[0], places, board.path)  # there is no study yet
+    places.studies.mkdir()
+    study = optuna.create_study(study_name="BPR-tiny-600-s", storage="sqlite:///studies/BPR-tiny-600-s.db")
+    start = datetime.datetime(2026, 1, 1)
+    for seconds in spent:
+        trial = optuna.trial.create_trial(value=0.1)
+        trial.datetime_start, trial.datetime_complete = start, start + datetime.timedelta(seconds=seconds)
+        study.add_trial(trial)
+    study.ask()  # one that was killed, and has no end
+    runner.search(board.rows[0], places, board.path)
+    given = [float(word.removeprefix("--timeout=")) for command in commands for word in command if "--timeout=" in word]
+    assert given == [600, left]
