@@ -51,6 +51,7 @@ def check_common(given: Mapping[str, Any], defaults: Mapping[str, Any]) -> None:
     check_kinds(values)
     _check_truth_values(values, defaults)
     _check_metrics(values["metrics"], values.get("topk"))
+    _check_labels(values["metrics"], values["eval_args"].get("mode"))
     for key in ("load_col", "unload_col"):
         _check_columns(key, values.get(key))
     for key in _FIELDS:
@@ -76,6 +77,21 @@ def _check_metrics(metrics: Any, topk: Any) -> None:
     lengths = topk if isinstance(topk, list) else [topk]
     if not lengths or not all(isinstance(k, int) and not isinstance(k, bool) and k > 0 for k in lengths):
         raise UserError(f"topk is {topk!r}; give whole numbers from 1 on, such as [5, 10].")
+
+
+def _check_labels(metrics: Any, mode: Any) -> None:
+    """Labelled rows have no candidates to rank; RecBole itself refuses the reverse, values of what is not labelled."""
+    from recbole.evaluator import metric_types
+    from recbole.utils import EvaluatorType
+
+    if "labeled" not in (mode.values() if isinstance(mode, dict) else [mode]):
+        return
+    for name in [metrics] if isinstance(metrics, str) else metrics:
+        if metric_types.get(name.lower()) == EvaluatorType.RANKING:
+            raise UserError(
+                f"eval_args: mode labeled is for metrics of values (AUC, LogLoss, MAE, RMSE), and {name} ranks "
+                "candidates: choose mode full, uni100 or pop100, or other metrics."
+            )
 
 
 def _check_columns(key: str, tables: Any) -> None:
