@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import hashlib
 import importlib
 import importlib.util
 import os
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 from recbole_attnseq.errors import UserError
 
+# Where names are looked for last. The runs of a leaderboard stand in folders of their own, and are told where it stood.
+FOLDER_VARIABLE = "ATTNSEQ_EXTENSIONS_FOLDER"
 # Files and modules that stand for those of a checkpoint which lie elsewhere by now.
 _instead: list[str] = []
 
@@ -67,16 +71,46 @@ def import_extensions(wanted: object, folder: str = "") -> None:
             raise UserError(f"extensions: {name} cannot be imported ({what}); mend it.") from error
 
 
+def fingerprints(wanted: object) -> dict[str, str] | None:
+    """What tells one state of the user's code from another: each name with 12 digits of its source's SHA-256.
+
+    Args:
+        wanted: as for :func:`import_extensions`, which has imported it. What it imports in turn is not looked at.
+    """
+    if wanted is None or wanted == "":
+        return None
+    found = {}
+    for name in wanted if isinstance(wanted, (list, tuple)) else [str(wanted)]:
+        path = _file(name, "") if name.endswith(".py") else getattr(sys.modules.get(name), "__file__", None)
+        found[name] = hashlib.sha256(Path(path).read_bytes()).hexdigest()[:12] if path else "unknown"
+    return found
+
+
+def _roots(folder: str) -> list[str]:
+    return [*filter(None, (folder, os.getcwd(), os.environ.get(FOLDER_VARIABLE)))]
+
+
+def _file(name: str, folder: str) -> str | None:
+    paths = (os.path.abspath(os.path.join(root, name)) for root in _roots(folder))
+    return next(filter(os.path.isfile, paths), None)
+
+
+@contextmanager
+def _in_sight(folder: str) -> Iterator[None]:
+    before = list(sys.path)
+    sys.path[:0] = _roots(folder)
+    try:
+        yield
+    finally:
+        sys.path[:] = before
+
+
 def _import(name: str, folder: str) -> None:
     if not name.endswith(".py"):
-        before = list(sys.path)
-        sys.path[:0] = [*([folder] if folder else []), os.getcwd()]
-        try:
+        with _in_sight(folder):
             importlib.import_module(name)
-        finally:
-            sys.path[:] = before
         return
-    path = next(filter(os.path.isfile, (os.path.abspath(os.path.join(folder, name)), os.path.abspath(name))), None)
+    path = _file(name, folder)
     if path is None:
         if folder and os.path.abspath(folder) != os.getcwd():  # of a checkpoint from elsewhere
             raise UserError(

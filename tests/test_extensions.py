@@ -11,7 +11,7 @@ import torch
 
 from recbole_attnseq import cli
 from recbole_attnseq.errors import UserError
-from recbole_attnseq.extensions import import_extensions
+from recbole_attnseq.extensions import FOLDER_VARIABLE, fingerprints, import_extensions
 from recbole_attnseq.nn.user_encoders import USER_ENCODERS
 from recbole_attnseq.training.runs import load_run
 
@@ -106,3 +106,23 @@ def test_what_cannot_be_imported_is_named(workdir: Path, wanted: object, message
     for _ in range(2):
         with pytest.raises(UserError, match=message):
             import_extensions(wanted)
+
+
+def test_code_is_known_by_its_content(workdir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A module's as a file's, from wherever they are found."""
+    (workdir / "code").mkdir()
+    monkeypatch.setenv(FOLDER_VARIABLE, str(workdir / "code"))
+    names = ["known_by_content.py", "known_by_content"]
+
+    def known() -> list[str]:
+        import_extensions(names)
+        return list((fingerprints(names) or {}).values())
+
+    (workdir / "code" / names[0]).write_text("x = 1\n")
+    first = known()
+    (workdir / "code" / names[0]).write_text("x = 2\n")
+    second = known()
+    assert len({*first}) == len({*second}) == 1
+    assert first != second
+    assert fingerprints(names[0]) == {names[0]: second[0]}
+    assert fingerprints(None) is fingerprints("") is None

@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import IO
 
 from recbole_attnseq.errors import UserError
+from recbole_attnseq.extensions import FOLDER_VARIABLE
 from recbole_attnseq.leaderboard.board import Row
 from recbole_attnseq.leaderboard.cells import Cell, best_yaml, flags_of, study_name, write_failure
 from recbole_attnseq.training.processes import interrupt_on_sigterm
@@ -164,6 +165,7 @@ def _run(
         **os.environ,
         "PYTHONPATH": os.pathsep.join(filter(None, [package, os.environ.get("PYTHONPATH")])),
         "GLIBC_TUNABLES": os.environ.get("GLIBC_TUNABLES", ALLOCATOR),
+        FOLDER_VARIABLE: os.environ.get(FOLDER_VARIABLE) or os.getcwd(),
     }
     # RecBole writes log/, saved/ and log_tensorboard/ where it stands.
     with tempfile.TemporaryDirectory(dir=places.scratch) as folder, log.open("w", encoding="utf-8") as output:

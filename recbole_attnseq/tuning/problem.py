@@ -11,6 +11,7 @@ from recbole.utils.argument_list import general_arguments
 
 from recbole_attnseq.data_rules import dropouts
 from recbole_attnseq.errors import UserError
+from recbole_attnseq.extensions import fingerprints
 from recbole_attnseq.registration import MODEL, UNSAID, keys_listed_by
 from recbole_attnseq.training.checks import check_dataset, check_model, plain_errors, read_files
 from recbole_attnseq.training.session import make_config
@@ -99,6 +100,8 @@ class Problem:
     def identity(self) -> dict[str, Any]:
         """What must be the same for two trials to be comparable."""
         settings = {key: value for key, value in self.fixed.items() if key not in _HOUSEKEEPING}
+        if settings.get("extensions"):
+            settings["extensions"] = fingerprints(settings["extensions"])
         return {
             "model": self.model,
             "dataset": self.dataset,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import datetime
+import hashlib
 import subprocess
 import sys
 import time
@@ -20,6 +21,7 @@ from recbole_attnseq.leaderboard.board import read_board
 from recbole_attnseq.leaderboard.cells import Cell, cells_of, write_failure
 from recbole_attnseq.leaderboard.records import read_record
 from recbole_attnseq.leaderboard.runner import ALLOCATOR, Places, _run, _spent, claimed, log_path, snapshot_path
+from recbole_attnseq.nn.user_encoders import USER_ENCODERS
 from recbole_attnseq.training.session import by_user, configure, train
 from recbole_attnseq.training.snapshots import Snapshot
 from tests.leaderboard.fakes import fake_record, ranks, write_board
@@ -71,6 +73,29 @@ def test_a_crash_fails_one_cell_and_a_second_start_runs_only_what_is_missing(
     out = capsys.readouterr().out
     assert "[1/2]" in out
     assert "[2/2]" not in out
+
+
+def test_a_row_of_the_users_own_code(
+    tiny: str, workdir: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """An encoder in a file beside the board's, as README has one; when its code changes, its cells are stale."""
+    monkeypatch.setattr(USER_ENCODERS, "_parts", dict(USER_ENCODERS._parts))
+    code = (
+        "from recbole_attnseq.nn.user_encoders import USER_ENCODERS\n"
+        "USER_ENCODERS.register('mine')(type('Mine', (USER_ENCODERS['gru'],), {}))\n"
+    )
+    Path("mine.py").write_text(code)
+    row = {"model": "AttnSeq", "settings": {**SMALL, "epochs": 1, "user_encoder": "mine", "extensions": "mine.py"}}
+    write_board(workdir / "boards", {"mine": row})
+    assert _leaderboard() == 0
+    record = read_record(_cell("mine").record_path(RUNS))
+    assert record.config["extensions"] == {"mine.py": hashlib.sha256(code.encode()).hexdigest()[:12]}
+    Path("mine.py").write_text(code + "# another\n")
+    capsys.readouterr()
+    assert _leaderboard("--dry-run") == 0
+    printed = capsys.readouterr().out
+    assert "1 stale" in printed
+    assert "was made with extensions {'mine.py'" in printed
 
 
 def test_own_data_as_prepare_wrote_them(workdir: Path, capsys: pytest.CaptureFixture[str]) -> None:

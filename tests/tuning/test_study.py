@@ -82,6 +82,15 @@ def test_another_split_is_refused(storage, problem_of, monkeypatch):
         open_study(storage, "s", other)
 
 
+def test_other_code_of_the_users_own_is_another_study(storage, problem_of, workdir):
+    (workdir / "mine.py").write_text("first = 1\n")
+    open_study(storage, "s", problem_of(extensions="mine.py"))
+    open_study(storage, "s", problem_of(extensions="mine.py"))
+    (workdir / "mine.py").write_text("second = 2\n")
+    with pytest.raises(UserError, match=r"extensions.*mine\.py"):
+        open_study(storage, "s", problem_of(extensions="mine.py"))
+
+
 def test_another_machines_settings_are_no_difference(storage, problem_of):
     open_study(storage, "s", problem_of())
     open_study(storage, "s", problem_of(gpu_id="3", checkpoint_dir="elsewhere", state="ERROR"))
