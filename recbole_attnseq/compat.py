@@ -211,11 +211,8 @@ def _in_place(module: Any, name: str, wrap: Callable[[Callable[..., Any]], Calla
     function: types.FunctionType = vars(module)[name]
     original = types.FunctionType(function.__code__, function.__globals__, name, function.__defaults__)
     original.__kwdefaults__ = function.__kwdefaults__
-    mended = f"_mended_{name}"
-    while hasattr(module, mended):  # by another remedy, which is called from within this one's
-        mended += "_again"
-    setattr(module, mended, wrap(original))
-    detour = eval(f"lambda *args, **kwargs: {mended}(*args, **kwargs)")
+    setattr(module, f"_mended_{name}", wrap(original))
+    detour = eval(f"lambda *args, **kwargs: _mended_{name}(*args, **kwargs)")
     function.__code__, function.__defaults__, function.__kwdefaults__ = detour.__code__, None, None
     function.__wrapped__ = original  # type: ignore[attr-defined]  # where inspect looks for the signature
 
@@ -454,23 +451,6 @@ def _announce_split(module: Any) -> None:
         return data_preparation
 
     _in_place(module, "data_preparation", announced)
-
-
-def _cutoffs_within_items(module: Any) -> None:
-    from recbole.utils import EvaluatorType
-
-    def checked(original: Callable[..., Any]) -> Callable[..., Any]:
-        def data_preparation(config: Any, dataset: Any) -> Any:
-            loaders = original(config, dataset)
-            topk, items = config["topk"], dataset.item_num - 1 if dataset.iid_field else None
-            ranked = config["eval_type"] == EvaluatorType.RANKING and any(loaders[1:])
-            if ranked and items is not None and max(topk) > items:
-                raise UserError(f"topk is {topk}, but there are {items} items to rank; keep it within them.")
-            return loaders
-
-        return data_preparation
-
-    _in_place(module, "data_preparation", checked)
 
 
 # What a cached data set depends on beside the arguments that RecBole itself compares.
@@ -1072,12 +1052,6 @@ REMEDIES: tuple[Remedy, ...] = (
         "ItemCoverage, AveragePopularity, GiniIndex and ShannonEntropy crash: their counts have no .cpu()",
         "RecBole moves tensors only",
         patches=(("recbole.evaluator.collector", _collect_any),),
-    ),
-    Remedy(
-        "cut-offs",
-        "topk beyond the number of items trains an epoch and ends in torch's 'selected index k out of range'",
-        "RecBole compares topk with the data",
-        patches=(("recbole.data.utils", _cutoffs_within_items),),
     ),
     Remedy(
         "spawned children",

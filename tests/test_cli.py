@@ -247,11 +247,6 @@ BAD_SETTINGS: dict[str, tuple[Sequence[str], Sequence[str]]] = {
         ["--eval_args={'order': 'TO', 'group_by': 'user', 'mode': {'valid': 'full', 'test': 'labeled'}}"],
         ["mode labeled is for metrics of values", "Recall ranks candidates"],
     ),
-    "more places than items": (["--topk=[10,500]"], ["topk is [10, 500]", "items to rank"]),
-    "more places than items, of a general model": (
-        ["--model=BPR", "--topk=500", "--valid_metric=NDCG@500"],
-        ["topk is [500]", "items to rank"],
-    ),
     "a sample of no size": (["--eval_args={'order': 'TO', 'mode': 'uni'}"], ["mode is 'uni'", "uni100"]),
     "a mode for no part": (["--eval_args={'order': 'TO', 'mode': {'tset': 'full'}}"], ["'tset'", "'test'"]),
     "no such group": (["--model=BPR", "--eval_args={'group_by': 'item'}"], ["group_by is 'item'", "user"]),

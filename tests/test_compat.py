@@ -62,9 +62,6 @@ def refused(action: Callable[[], Any], *words: str) -> None:
         assert word in str(caught.value)
 
 
-PARTS = {"benchmark_filename": ["train", "valid", "test"]}
-
-
 @probe("ray")
 def _ray() -> None:
     importlib.import_module("recbole.quick_start")
@@ -136,7 +133,7 @@ def _fillna() -> None:
 @probe("agg(len)")
 def _agg_len() -> None:
     write_benchmark(Path("dataset"))
-    settings = {**PARTS, "alias_of_item_id": ["item_id_list"], "topk": [1], "valid_metric": "MRR@1"}
+    settings = {"benchmark_filename": ["train", "valid", "test"], "alias_of_item_id": ["item_id_list"]}
     train, _, _ = loaders_of(config_of("SASRec", "bench", train_neg_sample_args=None, **settings))
     assert train._dataset.inter_feat["item_length"].tolist() == [2, 3]
 
@@ -144,7 +141,7 @@ def _agg_len() -> None:
 @probe("benchmark lengths")
 def _benchmark_lengths() -> None:
     write_benchmark(Path("dataset"))
-    settings = {**PARTS, "alias_of_item_id": ["item_id_list"], "topk": [1], "valid_metric": "MRR@1"}
+    settings = {"benchmark_filename": ["train", "valid", "test"], "alias_of_item_id": ["item_id_list"]}
     config = config_of("SASRec", "bench", train_neg_sample_args=None, MAX_ITEM_LIST_LENGTH=2, **settings)
     dataset = loaders_of(config)[0]._dataset
     names = dataset.field2id_token["item_id"]
@@ -453,12 +450,6 @@ def _collector() -> None:
     assert 10 / 30 <= result["itemcoverage@10"] <= 1  # one list of ten covers a third, whatever it is
     assert 0 < result["averagepopularity@10"] < len(train._dataset.inter_feat)
     assert len(result) == len(metrics)
-
-
-@probe("cut-offs")
-def _cutoffs() -> None:
-    config = config_of("Pop", topk=[10, 40], valid_metric="Recall@10")
-    refused(lambda: loaders_of(config), "topk is [10, 40]", "30 items")
 
 
 @probe("spawned children")
