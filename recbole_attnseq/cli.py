@@ -56,8 +56,8 @@ def _unread() -> bool:
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # the interpreter flushes once more
         return True
-    except OSError:
-        pass  # no file behind it
+    except OSError:  # no file behind it
+        return False
     return False
 
 

@@ -56,10 +56,7 @@ def import_extensions(wanted: object, folder: str = "") -> None:
     Raises:
         UserError: there is no such file or module, or it cannot be imported; names it and the reason.
     """
-    if wanted is None or wanted == "":
-        return
-    names = wanted if isinstance(wanted, (list, tuple)) else [wanted]
-    for name in names:
+    for name in _names(wanted):
         if not isinstance(name, str):
             raise UserError(f"extensions is {wanted!r}; give files or modules, e.g. extensions=my_encoder.py.")
         try:
@@ -77,13 +74,18 @@ def fingerprints(wanted: object) -> dict[str, str] | None:
     Args:
         wanted: as for :func:`import_extensions`, which has imported it. What it imports in turn is not looked at.
     """
-    if wanted is None or wanted == "":
-        return None
     found = {}
-    for name in wanted if isinstance(wanted, (list, tuple)) else [str(wanted)]:
+    for name in _names(wanted):
         path = _file(name, "") if name.endswith(".py") else getattr(sys.modules.get(name), "__file__", None)
         found[name] = hashlib.sha256(Path(path).read_bytes()).hexdigest()[:12] if path else "unknown"
-    return found
+    return found or None
+
+
+def _names(wanted: object) -> Sequence[Any]:
+    """The names in a setting of one, of several or, None and the empty word, of none."""
+    if isinstance(wanted, (list, tuple)):
+        return wanted
+    return [] if wanted is None or wanted == "" else [wanted]
 
 
 def _roots(folder: str) -> list[str]:
@@ -95,20 +97,14 @@ def _file(name: str, folder: str) -> str | None:
     return next(filter(os.path.isfile, paths), None)
 
 
-@contextmanager
-def _in_sight(folder: str) -> Iterator[None]:
-    before = list(sys.path)
-    sys.path[:0] = _roots(folder)
-    try:
-        yield
-    finally:
-        sys.path[:] = before
-
-
 def _import(name: str, folder: str) -> None:
     if not name.endswith(".py"):
-        with _in_sight(folder):
+        before = list(sys.path)
+        sys.path[:0] = _roots(folder)
+        try:
             importlib.import_module(name)
+        finally:
+            sys.path[:] = before
         return
     path = _file(name, folder)
     if path is None:

@@ -64,7 +64,7 @@ def _kind(model: str, config: Mapping[str, Any]) -> tuple[Any, ...]:
 
 def _as_companions_say(cell: Cell, inventory: Inventory) -> float | None:
     """The median, over the data sets where the cell's model has run and the models of its sort that have run both
-    there and here, of its seconds there times theirs here over theirs there; None where there are fewer than two.
+    there and here, of its seconds there times theirs here over theirs there; None of fewer than two such figures.
 
     Of the committed records, each estimated from all others, half are within a factor of 1.5 this way and of 2.7 by
     the work of an epoch: how many epochs a data set takes is in the first alone.
@@ -74,9 +74,8 @@ def _as_companions_say(cell: Cell, inventory: Inventory) -> float | None:
     kind = _kind(cell.row.model, cell.config)
     for dataset, records in inventory.records.items():
         for _, record in records:
-            theirs = _kind(record.model, record.config)
-            if theirs == kind or _sort(record.model, record.config) == sort:
-                runs.setdefault((theirs, dataset), []).append(record.seconds)
+            if _sort(record.model, record.config) == sort:
+                runs.setdefault((_kind(record.model, record.config), dataset), []).append(record.seconds)
     times = {place: statistics.median(seconds) for place, seconds in runs.items()}
     here, there = cell.row.dataset, [dataset for theirs, dataset in times if theirs == kind]
     companions = {theirs for theirs, dataset in times if dataset == here}

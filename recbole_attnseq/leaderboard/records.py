@@ -169,10 +169,10 @@ def config_identity(config: Any) -> dict[str, Any]:
     """The part of a RecBole configuration that decides what is computed, as JSON values."""
     # dataset_config says where settings of the data set come from; they themselves are here.
     left_out = _NOT_IDENTITY | {"dataset_config"}
-    values = {key: _plain(value) for key, value in config.final_config_dict.items() if key not in left_out}
+    values = {key: _plain(value) for key, value in sorted(config.final_config_dict.items()) if key not in left_out}
     if values.get("extensions"):  # the user's own code: what was computed before a change of it is another thing
         values["extensions"] = fingerprints(values["extensions"])
-    return dict(sorted(values.items()))
+    return values
 
 
 def _plain(value: Any) -> Any:

@@ -27,6 +27,7 @@ from recbole_attnseq.leaderboard.cells import Cell, best_yaml, flags_of, study_n
 from recbole_attnseq.training.processes import interrupt_on_sigterm
 from recbole_attnseq.training.provenance import commit
 from recbole_attnseq.training.snapshots import read_snapshot, run_identity
+from recbole_attnseq.tuning.options import storage_file
 
 # Freed memory is kept and given out again, in huge pages: allocation is much of a baseline's time on a CPU.
 ALLOCATOR = "glibc.malloc.mmap_threshold=8589934592:glibc.malloc.trim_threshold=17179869184:glibc.malloc.hugetlb=1"
@@ -118,11 +119,12 @@ def _searched_seconds(row: Row, places: Places) -> float:
     """Seconds that the trials of a row's search have taken, in whichever starts."""
     import optuna
 
-    file = (places.studies / f"{study_name(row)}.db").resolve()
-    if not file.is_file():
+    name = study_name(row)
+    file = storage_file(str(places.studies.resolve()), name)
+    if not os.path.isfile(file):
         return 0.0
     try:
-        study = optuna.load_study(study_name=study_name(row), storage=f"sqlite:///{file}")
+        study = optuna.load_study(study_name=name, storage=f"sqlite:///{file}")
     except KeyError:  # stopped before it had a study
         return 0.0
     ended = [trial.duration for trial in study.get_trials(deepcopy=False) if trial.duration is not None]

@@ -126,8 +126,13 @@ def study_name(options: TuneOptions, model: str, dataset: str) -> str:
 
 
 def storage_url(options: TuneOptions, name: str) -> str:
-    """The storage's URL: as given, or a SQLite file beside the study's folder."""
-    return options.storage or "sqlite:///" + os.path.join(options.output, f"{name}.db")
+    """The storage's URL: as given, or the file that a search has by default."""
+    return options.storage or f"sqlite:///{storage_file(options.output, name)}"
+
+
+def storage_file(output: str, name: str) -> str:
+    """The SQLite file of a search that names no storage, beside the study's folder."""
+    return os.path.join(output, f"{name}.db")
 
 
 def seeds_of(options: TuneOptions, first: int, over_seeds: bool) -> tuple[Sequence[int], Sequence[int]]:
