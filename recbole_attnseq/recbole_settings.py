@@ -12,6 +12,7 @@ from recbole_attnseq.recbole_kinds import check_kinds
 _FIELDS = ("USER_ID_FIELD", "ITEM_ID_FIELD", "RATING_FIELD", "TIME_FIELD", "LABEL_FIELD", "NEG_PREFIX", "LIST_SUFFIX",
     "ITEM_LIST_LENGTH_FIELD", "POSITION_FIELD", "HEAD_ENTITY_ID_FIELD", "TAIL_ENTITY_ID_FIELD", "RELATION_ID_FIELD",
     "ENTITY_ID_FIELD")  # fmt: skip
+_NEEDED = ("NEG_PREFIX", "LIST_SUFFIX", "ITEM_LIST_LENGTH_FIELD")  # RecBole names columns by them, without a look
 MOST_SEED = 2**32 - 1  # NumPy's generator takes no more
 _WHOLE: dict[str, tuple[int, int | None]] = {  # least and most
     "seed": (0, MOST_SEED), "eval_step": (0, None), "worker": (0, None), "epochs": (0, None),
@@ -55,7 +56,8 @@ def check_common(given: Mapping[str, Any], defaults: Mapping[str, Any]) -> None:
     for key in ("load_col", "unload_col"):
         _check_columns(key, values.get(key))
     for key in _FIELDS:
-        if not isinstance(values.get(key), (str, type(None))):
+        absent = values.get(key) is None and not (key in _NEEDED and key in given)
+        if not absent and not isinstance(values.get(key), str):
             raise UserError(f"{key} is {values[key]!r}; it must be a word (quote one that looks otherwise: \"'5'\").")
     for key, (least, most) in _WHOLE.items():
         if key in values:

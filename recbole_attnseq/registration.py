@@ -100,12 +100,13 @@ def _exclude_history_everywhere() -> None:
     original = Trainer.__init__
 
     @functools.wraps(original)
-    def __init__(self: Any, config: Any, *args: Any, **kwargs: Any) -> None:
-        from recbole_attnseq.training.recbole_ranking import check_candidates, exclude_history
+    def __init__(self: Any, config: Any, model: Any, *args: Any, **kwargs: Any) -> None:
+        from recbole_attnseq.training.recbole_ranking import check_candidates, check_topk, exclude_history
 
+        check_topk(self, config, model)
         if config["exclude_history"]:
             check_candidates(config)
-        original(self, config, *args, **kwargs)
+        original(self, config, model, *args, **kwargs)
         if config["exclude_history"]:
             exclude_history(self)
 

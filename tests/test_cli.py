@@ -321,6 +321,10 @@ BAD_SETTINGS: dict[str, tuple[Sequence[str], Sequence[str]]] = {
     ),
     "no such precision": (["--precision=float16"], ["precision is 'float16'", "bfloat16"]),
     "words for lengths": (["--topk=['5']"], ["topk is ['5']", "[5, 10]"]),
+    "a list longer than the catalogue": (
+        ["--model=BPR", "--topk=[10,40]"],
+        ["first 40 items", "'tiny' has 30", "topk"],
+    ),
     "no lengths": (["--topk=[]"], ["topk is []", "[5, 10]"]),
     "no metrics": (["--metrics=[]"], ["metrics is []", "['Recall', 'NDCG']"]),
     "numbers for metrics": (["--metrics=[5]"], ["metrics is [5]", "['Recall', 'NDCG']"]),
@@ -351,6 +355,8 @@ BAD_SETTINGS: dict[str, tuple[Sequence[str], Sequence[str]]] = {
         ],
         ["mode is uni9", "exclude_history to False"],
     ),
+    "no name for lengths": (["--ITEM_LIST_LENGTH_FIELD=None"], ["ITEM_LIST_LENGTH_FIELD is None", "must be a word"]),
+    "no prefix": (["--model=BPR", "--NEG_PREFIX=None"], ["NEG_PREFIX is None", "must be a word"]),
     "ids that are numbers": (["--ITEM_ID_FIELD=timestamp"], ["'timestamp' (ITEM_ID_FIELD) is declared float", "token"]),
     "a record that cannot be": (["--record=my.yaml"], ["records go to my.yaml", "is no folder to write in"]),
 }

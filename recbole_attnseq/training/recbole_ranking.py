@@ -36,6 +36,28 @@ def check_candidates(config: Any) -> None:
         )
 
 
+def check_topk(trainer: Any, config: Any, model: Any) -> None:
+    """Refuse a list longer than the catalogue, which RecBole's way of ranking stumbles over after the first epoch.
+
+    Args:
+        trainer: one that is being made; AttnSeq's counts ranks, and needs no list.
+        config: of its run.
+        model: one of RecBole's; those that score single rows (context-aware ones) have no catalogue.
+
+    Raises:
+        UserError: ``topk`` asks for more items than there are.
+    """
+    from recbole.utils import EvaluatorType
+
+    if config["eval_type"] != EvaluatorType.RANKING or (_ranks_itself(trainer) and answers(config["metrics"])):
+        return
+    longest, columns = max(config["topk"]), getattr(model, "n_items", None)
+    if columns is not None and longest > columns:
+        raise UserError(
+            f"topk asks for the first {longest} items, but '{config['dataset']}' has {columns - 1}: lower topk."
+        )
+
+
 def exclude_history(trainer: Any) -> None:
     """Make a trainer of RecBole's leave seen items out of its rankings, in validation and test.
 
