@@ -56,9 +56,9 @@ def check_common(given: Mapping[str, Any], defaults: Mapping[str, Any]) -> None:
     for key in ("load_col", "unload_col"):
         _check_columns(key, values.get(key))
     for key in _FIELDS:
-        absent = values.get(key) is None and not (key in _NEEDED and key in given)
-        if not absent and not isinstance(values.get(key), str):
-            raise UserError(f"{key} is {values[key]!r}; it must be a word (quote one that looks otherwise: \"'5'\").")
+        name = values.get(key)
+        if not isinstance(name, str) and (name is not None or key in _NEEDED):
+            raise UserError(f"{key} is {name!r}; it must be a word (quote one that looks otherwise: \"'5'\").")
     for key, (least, most) in _WHOLE.items():
         if key in values:
             _check_whole(key, values[key], least, most)

@@ -66,7 +66,7 @@ def register() -> None:
     register_f1()
     _insert_dataset_settings()
     _insert_defaults()
-    _exclude_history_everywhere()
+    _mind_rankings()
 
 
 def _insert_dataset_settings() -> None:
@@ -93,8 +93,8 @@ def _insert_dataset_settings() -> None:
     Config._update_internal_config_dict = _update_internal_config_dict
 
 
-def _exclude_history_everywhere() -> None:
-    """Let ``exclude_history`` hold for RecBole's sequential models as well, whoever makes their trainer."""
+def _mind_rankings() -> None:
+    """Whoever makes a trainer: refuse what it could not rank; ``exclude_history`` holds for sequential models too."""
     from recbole.trainer import Trainer
 
     original = Trainer.__init__

@@ -17,6 +17,11 @@ def _ranks_itself(trainer: Any) -> bool:
     return hasattr(trainer, "rank")
 
 
+def _by_ranks_alone(trainer: Any, config: Any) -> bool:
+    """Whether that way answers all metrics of a run."""
+    return _ranks_itself(trainer) and answers(config["metrics"])
+
+
 def check_candidates(config: Any) -> None:
     """Refuse to leave seen items out of sampled candidates, which RecBole draws without a look at a row's history.
 
@@ -49,7 +54,7 @@ def check_topk(trainer: Any, config: Any, model: Any) -> None:
     """
     from recbole.utils import EvaluatorType
 
-    if config["eval_type"] != EvaluatorType.RANKING or (_ranks_itself(trainer) and answers(config["metrics"])):
+    if config["eval_type"] != EvaluatorType.RANKING or _by_ranks_alone(trainer, config):
         return
     longest, columns = max(config["topk"]), getattr(model, "n_items", None)
     if columns is not None and longest > columns:
@@ -70,7 +75,7 @@ def exclude_history(trainer: Any) -> None:
     """
     from recbole.utils import ModelType
 
-    built_in = _ranks_itself(trainer) and answers(trainer.config["metrics"])
+    built_in = _by_ranks_alone(trainer, trainer.config)
     if trainer.config["MODEL_TYPE"] != ModelType.SEQUENTIAL or built_in or hasattr(trainer, "restart_rows"):
         return
     if not trainer.config["single_spec"]:
