@@ -110,9 +110,14 @@ class PartContract:
 
 
 class UserEncoderContract(PartContract):
-    """What every user encoder must do; ``causal`` and ``banded`` must tell the truth in both directions."""
+    """What every user encoder must do; ``causal`` and ``banded`` must tell the truth in both directions.
+
+    Attributes:
+        readouts: windows that a banded encoder sees beyond one a layer.
+    """
 
     key = "user_encoder"
+    readouts: ClassVar[int] = 0
 
     def encoder(self, **changes: Any) -> UserEncoder:
         return self.network(**changes).user_encoder
@@ -184,7 +189,7 @@ class UserEncoderContract(PartContract):
         back = torch.arange(length)[:, None] - torch.arange(length)
         expected = back >= 0 if encoder.causal else torch.ones_like(back, dtype=torch.bool)
         if encoder.banded:
-            expected &= back < window
+            expected &= back <= (1 + self.readouts) * (window - 1)
         assert torch.equal(self.influence(encoder, length, window), expected)
 
     def test_each_further_layer_of_a_banded_encoder_adds_one_window(self) -> None:
@@ -192,7 +197,7 @@ class UserEncoderContract(PartContract):
         if not encoder.banded:
             pytest.skip("not banded")
         back = torch.arange(40)[:, None] - torch.arange(40)
-        expected = (back >= 0) & (back <= 2 * (WINDOW - 1))
+        expected = (back >= 0) & (back <= (2 + self.readouts) * (WINDOW - 1))
         assert torch.equal(self.influence(encoder, 40, WINDOW), expected)
 
     def test_the_order_of_items_matters(self) -> None:

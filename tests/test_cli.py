@@ -325,6 +325,10 @@ BAD_SETTINGS: dict[str, tuple[Sequence[str], Sequence[str]]] = {
         ["--model=BPR", "--topk=[10,40]"],
         ["first 40 items", "'tiny' has 30", "topk"],
     ),
+    "a list longer than the catalogue that samples are ranked of": (
+        ["--topk=[10,40]", "--eval_args={'split': {'LS': 'valid_and_test'}, 'order': 'TO', 'mode': 'uni10'}"],
+        ["first 40 items", "'tiny' has 30", "topk"],
+    ),
     "no lengths": (["--topk=[]"], ["topk is []", "[5, 10]"]),
     "no metrics": (["--metrics=[]"], ["metrics is []", "['Recall', 'NDCG']"]),
     "numbers for metrics": (["--metrics=[5]"], ["metrics is [5]", "['Recall', 'NDCG']"]),

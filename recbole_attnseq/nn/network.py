@@ -17,12 +17,12 @@ from recbole_attnseq.nn.packing import Packing
 from recbole_attnseq.nn.settings import NetworkSettings
 from recbole_attnseq.nn.similarity import SIMILARITIES
 from recbole_attnseq.nn.trends import Requests, Trends
-from recbole_attnseq.nn.user_encoders import USER_ENCODERS, UserEncoder
+from recbole_attnseq.nn.user_encoders import USER_ENCODERS, Transformer, UserEncoder
 
 
 def _user_encoder(s: NetworkSettings) -> UserEncoder:
     kind = USER_ENCODERS[s.user_encoder]
-    if s.user_encoder == "transformer":
+    if issubclass(kind, Transformer):
         return kind(
             width=s.hidden_size,
             layers=s.n_layers,

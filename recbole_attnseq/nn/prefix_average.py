@@ -4,6 +4,8 @@ For each query t and candidate k the score is a softmax-weighted mean over the s
 
     R[t,k] = sum_s exp(a[s,k]) v[s,k] / sum_s exp(a[s,k])
 
+Where neighbouring columns of v share their weights, as the coordinates of a head do, a has a column a group.
+
 Neither a nor v depends on t, so both sums are running sums. Done by (C, 2C) blocks of ones (the packing's mask),
 they are dense products: every window is summed by itself, so nothing cancels, and no softmax over (T, T, K) is
 ever built. The cost is O(T K C), the memory O(T K).
@@ -28,7 +30,7 @@ class _RatioOfSums(torch.autograd.Function):
     def forward(ctx: Any, logits: Tensor, values: Tensor, mask: Tensor, packing: Packing) -> Tensor:
         weights = torch.exp(logits - logits.max())
         totals = _windowed(mask, weights, packing)
-        averages = _windowed(mask, weights * values, packing).div_(totals)
+        averages = _windowed(mask, _spread(weights, values) * values, packing).div_(_spread(totals, values))
         ctx.save_for_backward(weights, values, totals, averages, mask)
         ctx.packing = packing
         return averages
@@ -36,12 +38,24 @@ class _RatioOfSums(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, Tensor, None, None]:
         weights, values, totals, averages, mask = ctx.saved_tensors
-        share = gradients[0] / totals
+        share = gradients[0] / _spread(totals, values)
         received = _windowed_transposed(mask, share, ctx.packing)
-        offset = _windowed_transposed(mask, share.mul_(averages), ctx.packing)
-        value_gradient = received * weights
-        logit_gradient = (received.mul_(values).sub_(offset)).mul_(weights)
+        offset = _windowed_transposed(mask, _gathered(share.mul_(averages), weights), ctx.packing)
+        value_gradient = received * _spread(weights, values)
+        logit_gradient = _gathered(received.mul_(values), weights).sub_(offset).mul_(weights)
         return logit_gradient, value_gradient, None, None
+
+
+def _spread(weights: Tensor, values: Tensor) -> Tensor:
+    """``weights`` (T, H) for each column of ``values`` (T, K): a group of K / H neighbours shares one."""
+    columns = values.shape[1] // weights.shape[1]
+    return weights if columns == 1 else weights.repeat_interleave(columns, dim=1)
+
+
+def _gathered(gradient: Tensor, weights: Tensor) -> Tensor:
+    """What came to each of the ``weights`` (T, H) by the columns (T, K) that it was spread to."""
+    groups = weights.shape[1]
+    return gradient if groups == gradient.shape[1] else gradient.unflatten(1, (groups, -1)).sum(-1)
 
 
 def _windowed(mask: Tensor, tokens: Tensor, packing: Packing) -> Tensor:
@@ -62,7 +76,7 @@ def window_average(logits: Tensor, values: Tensor, packing: Packing) -> Tensor:
     """Softmax-weighted average of ``values`` over the window of each token.
 
     Args:
-        logits: (T, K) attention logit of each step for each candidate.
+        logits: (T, K) attention logit of each step for each candidate, or (T, H) where K / H neighbours share one.
         values: (T, K) what is averaged.
         packing: where the sequences lie, and the window.
 
@@ -89,11 +103,12 @@ def window_average_direct(logits: Tensor, values: Tensor, packing: Packing, budg
     """The same by a softmax per query: the plain formula, for tests and for logits too far apart for sums.
 
     Args:
-        logits: (T, K).
+        logits: (T, K), or (T, H).
         values: (T, K).
         packing: where the sequences lie, and the window.
         budget: most elements of the (T, 2C, K') softmax at a time.
     """
+    logits = _spread(logits, values)
     step = max(1, budget // max(1, packing.blocks * packing.block * 2 * packing.block))
     hidden = ~packing.mask[..., None]
     parts = []

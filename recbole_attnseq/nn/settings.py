@@ -11,7 +11,7 @@ from recbole_attnseq.nn.attention import ATTENTIONS
 from recbole_attnseq.nn.item_encoders import ITEM_ENCODERS
 from recbole_attnseq.nn.losses import LOSSES
 from recbole_attnseq.nn.similarity import SIMILARITIES
-from recbole_attnseq.nn.user_encoders import USER_ENCODERS
+from recbole_attnseq.nn.user_encoders import USER_ENCODERS, Transformer
 
 
 @dataclass(frozen=True)
@@ -79,7 +79,7 @@ class NetworkSettings:
                 raise UserError(f"{key} is {getattr(self, key)}; a dropout probability lies in [0, 1).")
         if not 0 <= self.gbce_t <= 1:
             raise UserError(f"gbce_t is {self.gbce_t}; gBCE's calibration lies in [0, 1].")
-        if self.user_encoder == "transformer":
+        if issubclass(USER_ENCODERS[self.user_encoder], Transformer):
             self._check_heads("n_heads")
         if self.attention == "multihead":
             self._check_heads("attention_heads")

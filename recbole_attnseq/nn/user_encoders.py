@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import torch
 import torch.nn.functional as F
@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from recbole_attnseq.nn.banded_attention import banded_attention
 from recbole_attnseq.nn.dropout import Dropout
 from recbole_attnseq.nn.packing import SMALLEST_BLOCK, Packing
+from recbole_attnseq.nn.prefix_average import window_average
 from recbole_attnseq.registry import Registry
 
 USER_ENCODERS: Registry[type[UserEncoder]] = Registry("user encoder")
@@ -22,7 +23,8 @@ class UserEncoder(nn.Module):
 
     ``forward(inputs, packing)`` maps (T, D) to (T, D). Sequences never see each other. ``causal`` encoders never
     let a later step change an earlier state, so all positions can be trained at once; ``banded`` ones moreover
-    see no more than the packing's window per layer, so whole histories can be fed to them. ``widest`` is the most
+    see no more than the packing's window per layer (the readout of ``transformer_mean`` is one more), so whole
+    histories can be fed to them. ``widest`` is the most
     elements that any one temporary holds for a token, so that a caller of many histories knows how many to encode at
     a time; an encoder that does not say so is taken for a wide one.
     """
@@ -206,3 +208,26 @@ class Transformer(UserEncoder):
             states = block(states, packing)
         result: Tensor = self.norm(states)
         return result
+
+
+@USER_ENCODERS.register("transformer_mean")
+class TransformerMean(Transformer):
+    """The transformer's state, and through a gate that starts shut a weighted mean of the window's inputs.
+
+    The weights are a softmax over the window of one logit a step, read from the transformer's states: what CORE (Hou et
+    al., SIGIR 2022) has in place of a state. A logit belongs to its step alone, so every window's mean is a ratio of
+    running sums, and all positions are trained at once. For dense data; docs/DEVELOPING.md says where it pays.
+
+    Args:
+        width: D, divisible by ``heads``.
+        options: the transformer's.
+    """
+
+    def __init__(self, *, width: int, **options: Any) -> None:
+        super().__init__(width=width, **options)
+        self.weigh = nn.Linear(width, 1, bias=False)
+        self.gate = nn.Parameter(torch.zeros(()))
+
+    def forward(self, inputs: Tensor, packing: Packing) -> Tensor:
+        states = super().forward(inputs, packing)
+        return states + self.gate * window_average(self.weigh(states), inputs, packing)

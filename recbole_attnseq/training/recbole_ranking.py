@@ -18,8 +18,9 @@ def _ranks_itself(trainer: Any) -> bool:
 
 
 def _by_ranks_alone(trainer: Any, config: Any) -> bool:
-    """Whether that way answers all metrics of a run."""
-    return _ranks_itself(trainer) and answers(config["metrics"])
+    """Whether that way answers all metrics of a run: it ranks all items, not samples of them."""
+    full = all(mode == "full" for mode in config["eval_args"]["mode"].values())
+    return _ranks_itself(trainer) and full and answers(config["metrics"])
 
 
 def check_candidates(config: Any) -> None:

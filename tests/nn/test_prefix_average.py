@@ -62,9 +62,29 @@ def test_autocast_rounds_no_sum() -> None:
         assert got.equal(want)
 
 
+@pytest.mark.parametrize("groups", [1, 3])
+@pytest.mark.parametrize("size", [1.0, 1e2])
+def test_neighbouring_columns_may_share_their_weights(size: float, groups: int) -> None:
+    logits, values = (x.requires_grad_() for x in drawn(120, 6, size))
+    logits = logits[:, :groups].detach().requires_grad_()
+    packing = Packing(torch.tensor([80, 1, 39]), 20)
+    received = torch.randn(120, 6, generator=torch.Generator().manual_seed(5))
+    wide = logits.repeat_interleave(6 // groups, dim=1)
+    found, wanted = (window_average(x, values, packing) for x in (logits, wide))
+    torch.testing.assert_close(found, wanted, rtol=1e-6, atol=1e-6)
+    for got, want in zip(
+        torch.autograd.grad(found, (logits, values), received),
+        torch.autograd.grad(wanted, (logits, values), received),
+        strict=True,
+    ):
+        torch.testing.assert_close(got, want, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("groups", [1, 2, 4])
 @pytest.mark.parametrize("window", [1, 3, 40])
-def test_gradcheck(window: int) -> None:
-    logits, values = (x.double().requires_grad_() for x in drawn(45, 2, 2.0))
+def test_gradcheck(window: int, groups: int) -> None:
+    logits, values = (x.double().requires_grad_() for x in drawn(45, 4, 2.0))
+    logits = logits[:, :groups].detach().requires_grad_()
     packing = Packing(torch.tensor([38, 1, 6]), window)
     assert torch.autograd.gradcheck(lambda a, v: window_average(a, v, packing), (logits, values))
 

@@ -8,8 +8,10 @@ import pytest
 import torch
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
+from recbole_attnseq.nn.network import Network
 from recbole_attnseq.nn.packing import Packing
-from tests.building import LENGTHS, vectors
+from recbole_attnseq.nn.user_encoders import Transformer
+from tests.building import LENGTHS, WINDOW, settings, vectors
 from tests.contracts import UserEncoderContract
 
 
@@ -79,3 +81,31 @@ class TestTransformer(UserEncoderContract):
                 hidden = block.up(normed(state, block.feed_forward_norm))
                 state = state + block.down(0.5 * hidden * (1 + torch.erf(hidden / math.sqrt(2))))
                 torch.testing.assert_close(found[t], normed(state, encoder.norm), rtol=1e-8, atol=1e-8)
+
+
+class TestTransformerMean(UserEncoderContract):
+    name = "transformer_mean"
+    readouts = 1
+
+    def test_it_begins_as_the_transformer(self) -> None:
+        def built(name: str) -> torch.nn.Module:
+            torch.manual_seed(3)
+            return Network(settings(user_encoder=name)).double().eval().user_encoder
+
+        plain, mean = built("transformer"), built("transformer_mean")
+        mean.load_state_dict(plain.state_dict(), strict=False)
+        inputs, packing = vectors(sum(LENGTHS)), Packing(torch.tensor(LENGTHS), WINDOW)
+        with torch.no_grad():
+            assert torch.equal(mean(inputs, packing), plain(inputs, packing))
+
+    def test_what_it_adds_is_the_mean_of_a_windows_inputs_by_the_states_weights(self) -> None:
+        encoder, inputs = self.encoder(max_length=4), vectors(9)
+        packing = Packing(torch.tensor([9]), 4)
+        with torch.no_grad():
+            states = Transformer.forward(encoder, inputs, packing)
+            found = encoder(inputs, packing) - states
+            masses = [math.exp(float(encoder.weigh.weight[0] @ state)) for state in states]
+            for t in range(9):
+                steps = range(max(0, t - 3), t + 1)
+                mean = sum(masses[s] * inputs[s] for s in steps) / sum(masses[s] for s in steps)
+                torch.testing.assert_close(found[t], encoder.gate * mean, rtol=1e-8, atol=1e-8)
