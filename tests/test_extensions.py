@@ -51,6 +51,19 @@ def test_readmes_encoder_trains_is_saved_and_comes_back(
     assert type(model.network.user_encoder).__name__ == "RunningAverage"
 
 
+def test_a_transformer_of_ones_own_is_made_as_the_transformer_is(tiny: str, workdir: Path, clean: None) -> None:
+    (workdir / "average.py").write_text(
+        "from recbole_attnseq.nn.user_encoders import USER_ENCODERS, Transformer\n"
+        "@USER_ENCODERS.register('average')\n"
+        "class Mine(Transformer):\n"
+        "    def __init__(self, **options):\n"
+        "        assert options['heads'] == 2 and options['inner'] == 16, options\n"
+        "        super().__init__(**options)\n"
+    )
+    assert cli.main([*RUN, "--extensions=average.py", "--n_heads=2"]) == 0
+    assert cli.main([*RUN, "--extensions=average.py", "--n_heads=7"]) == 2
+
+
 def test_a_checkpoint_finds_its_parts_from_any_folder(
     tiny: str, workdir: Path, clean: None, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

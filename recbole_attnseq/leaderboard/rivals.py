@@ -38,7 +38,10 @@ def rivalry(table: Table) -> list[dict[str, Any]]:
     for timely in (False, True):
         complete = [row for row in rows if not row.empty and _knows_when(row) == timely]
         preferred = max(complete, key=lambda row: _valid(row, metric), default=None)
-        chosen += [row for row in [preferred] if row is not None and row not in chosen]
+        # Defaults that lack a seed may be ahead of it already: then nothing is preferred to them.
+        alike = [row for row in chosen if row.runs and _knows_when(row) == timely]
+        if preferred is not None and all(_valid(row, metric) < _valid(preferred, metric) for row in alike):
+            chosen.append(preferred)
     foreign = [row for row in table.rows if row.model != MODEL]
     searched = [row for row in rows if row.tune]
     pairs = [(ours, foreign) for ours in [*chosen, *(row for row in searched if row not in chosen)]]

@@ -4,7 +4,7 @@ For each query t and candidate k the score is a softmax-weighted mean over the s
 
     R[t,k] = sum_s exp(a[s,k]) v[s,k] / sum_s exp(a[s,k])
 
-Where neighbouring columns of v share their weights, as the coordinates of a head do, a has a column a group.
+Where neighbouring columns of v share their weights, as the coordinates of a head do, a has one column for each group.
 
 Neither a nor v depends on t, so both sums are running sums. Done by (C, 2C) blocks of ones (the packing's mask),
 they are dense products: every window is summed by itself, so nothing cancels, and no softmax over (T, T, K) is
@@ -30,7 +30,7 @@ class _RatioOfSums(torch.autograd.Function):
     def forward(ctx: Any, logits: Tensor, values: Tensor, mask: Tensor, packing: Packing) -> Tensor:
         weights = torch.exp(logits - logits.max())
         totals = _windowed(mask, weights, packing)
-        averages = _windowed(mask, _spread(weights, values) * values, packing).div_(_spread(totals, values))
+        averages = _windowed(mask, _repeated(weights, values) * values, packing).div_(_repeated(totals, values))
         ctx.save_for_backward(weights, values, totals, averages, mask)
         ctx.packing = packing
         return averages
@@ -38,15 +38,15 @@ class _RatioOfSums(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, Tensor, None, None]:
         weights, values, totals, averages, mask = ctx.saved_tensors
-        share = gradients[0] / _spread(totals, values)
+        share = gradients[0] / _repeated(totals, values)
         received = _windowed_transposed(mask, share, ctx.packing)
         offset = _windowed_transposed(mask, _gathered(share.mul_(averages), weights), ctx.packing)
-        value_gradient = received * _spread(weights, values)
+        value_gradient = received * _repeated(weights, values)
         logit_gradient = _gathered(received.mul_(values), weights).sub_(offset).mul_(weights)
         return logit_gradient, value_gradient, None, None
 
 
-def _spread(weights: Tensor, values: Tensor) -> Tensor:
+def _repeated(weights: Tensor, values: Tensor) -> Tensor:
     """``weights`` (T, H) for each column of ``values`` (T, K): a group of K / H neighbours shares one."""
     columns = values.shape[1] // weights.shape[1]
     return weights if columns == 1 else weights.repeat_interleave(columns, dim=1)
@@ -76,13 +76,19 @@ def window_average(logits: Tensor, values: Tensor, packing: Packing) -> Tensor:
     """Softmax-weighted average of ``values`` over the window of each token.
 
     Args:
-        logits: (T, K) attention logit of each step for each candidate, or (T, H) where K / H neighbours share one.
+        logits: (T, K) attention logit of each step for each candidate, or (T, H) where K / H neighbours share one;
+            H divides K.
         values: (T, K) what is averaged.
         packing: where the sequences lie, and the window.
 
     Returns:
         (T, K) the averages; exact at any size of the logits, and summed in float32 under autocast too.
+
+    Raises:
+        ValueError: the columns of ``logits`` do not divide those of ``values``.
     """
+    if values.shape[1] % logits.shape[1]:
+        raise ValueError(f"{logits.shape[1]} columns of logits cannot be shared by {values.shape[1]} of values.")
     if packing.window == 1:
         return values
     kind = logits.device.type
@@ -106,14 +112,16 @@ def window_average_direct(logits: Tensor, values: Tensor, packing: Packing, budg
         logits: (T, K), or (T, H).
         values: (T, K).
         packing: where the sequences lie, and the window.
-        budget: most elements of the (T, 2C, K') softmax at a time.
+        budget: most elements of the (T, 2C, H') softmax at a time.
     """
-    logits = _spread(logits, values)
     step = max(1, budget // max(1, packing.blocks * packing.block * 2 * packing.block))
     hidden = ~packing.mask[..., None]
+    groups = logits.shape[1]
+    grouped = packing.keys(values).unflatten(-1, (groups, -1))  # (T/C, 2C, H, K / H)
     parts = []
-    for start in range(0, logits.shape[1], step):
-        weights = packing.keys(logits[:, start : start + step])[:, None].masked_fill(hidden, float("-inf"))
-        weights = torch.softmax(weights, dim=2)
-        parts.append((weights * packing.keys(values[:, start : start + step])[:, None]).sum(2))
-    return packing.tokens_of(torch.cat(parts, dim=-1))
+    for start in range(0, groups, step):
+        own = slice(start, start + step)
+        weights = packing.keys(logits[:, own])[:, None].masked_fill(hidden, float("-inf"))
+        weights = torch.softmax(weights, dim=2)  # (T/C, C, 2C, H')
+        parts.append(torch.einsum("nqsh,nshk->nqhk", weights, grouped[:, :, own]))
+    return packing.tokens_of(torch.cat(parts, dim=2).flatten(2))

@@ -23,10 +23,12 @@ class UserEncoder(nn.Module):
 
     ``forward(inputs, packing)`` maps (T, D) to (T, D). Sequences never see each other. ``causal`` encoders never
     let a later step change an earlier state, so all positions can be trained at once; ``banded`` ones moreover
-    see no more than the packing's window per layer (the readout of ``transformer_mean`` is one more), so whole
-    histories can be fed to them. ``widest`` is the most
-    elements that any one temporary holds for a token, so that a caller of many histories knows how many to encode at
-    a time; an encoder that does not say so is taken for a wide one.
+    see no more than the packing's window per layer, or per readout behind the layers, so whole histories can be fed
+    to them. ``widest`` is the most elements that any one temporary holds for a token, so that a caller of many
+    histories knows how many to encode at a time; an encoder that does not say so is taken for a wide one.
+
+    Made with ``width``, ``hidden``, ``layers``, ``dropout`` and ``activation``, as :class:`GRU` takes them; a subclass
+    of :class:`Transformer` with what that one takes.
     """
 
     causal: ClassVar[bool] = True
@@ -216,7 +218,7 @@ class TransformerMean(Transformer):
 
     The weights are a softmax over the window of one logit a step, read from the transformer's states: what CORE (Hou et
     al., SIGIR 2022) has in place of a state. A logit belongs to its step alone, so every window's mean is a ratio of
-    running sums, and all positions are trained at once. For dense data; docs/DEVELOPING.md says where it pays.
+    running sums, and all positions are trained at once. Ahead on ml-100k; docs/DEVELOPING.md says where it is not.
 
     Args:
         width: D, divisible by ``heads``.

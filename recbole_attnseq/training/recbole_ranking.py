@@ -46,7 +46,7 @@ def check_topk(trainer: Any, config: Any, model: Any) -> None:
     """Refuse a list longer than the catalogue, which RecBole's way of ranking stumbles over after the first epoch.
 
     Args:
-        trainer: one that is being made; AttnSeq's counts ranks, and needs no list.
+        trainer: one that is being made; AttnSeq's counts ranks among all items, and needs no list for it.
         config: of its run.
         model: one of RecBole's; those that score single rows (context-aware ones) have no catalogue.
 

@@ -127,6 +127,19 @@ def test_a_row_that_lacks_a_seed_is_not_preferred(workdir: Path) -> None:
     assert [found["ours"]["name"] for found in rivals(workdir / "boards")] == ["AttnSeq"]
 
 
+@pytest.mark.parametrize(("valid", "second"), [(0.1, []), (0.9, ["AttnSeq (tuned)"])])
+def test_defaults_that_lack_a_seed_step_behind_what_is_ahead_of_them_alone(
+    workdir: Path, valid: float, second: list[str]
+) -> None:
+    board = write_board(workdir / "boards", MODELS)
+    fill(board, workdir / "results", {"AttnSeq (tuned)": 0.4, "AttnSeq": 0.2, "Pop": 0.02})
+    prefer(board, "AttnSeq", 0.5)
+    prefer(board, "AttnSeq (tuned)", valid)
+    cell = next(cell for cell in cells_of(read_board(board), Path("none")) if cell.seed == 2)
+    cell.record_path(RESULTS / "runs").unlink()
+    assert [found["ours"]["name"] for found in rivals(workdir / "boards")] == ["AttnSeq", *second]
+
+
 def test_a_tuned_row_stands_in_and_says_so(workdir: Path) -> None:
     fill(write_board(workdir / "boards", MODELS), workdir / "results", {"AttnSeq (tuned)": 0.4, "Pop": 0.02})
     assert [found["ours"]["name"] for found in rivals(workdir / "boards")] == ["AttnSeq (tuned)"]

@@ -80,6 +80,12 @@ def test_neighbouring_columns_may_share_their_weights(size: float, groups: int) 
         torch.testing.assert_close(got, want, rtol=1e-4, atol=1e-5)
 
 
+def test_columns_that_cannot_be_shared_out_are_refused() -> None:
+    logits, values = drawn(10, 7, 1.0)
+    with pytest.raises(ValueError, match="2 columns of logits cannot be shared by 7"):
+        window_average(logits[:, :2], values, Packing(torch.tensor([10]), 1))
+
+
 @pytest.mark.parametrize("groups", [1, 2, 4])
 @pytest.mark.parametrize("window", [1, 3, 40])
 def test_gradcheck(window: int, groups: int) -> None:
