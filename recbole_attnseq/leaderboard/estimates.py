@@ -11,31 +11,38 @@ import numpy as np
 
 from recbole_attnseq.leaderboard.cells import Cell, Inventory
 from recbole_attnseq.leaderboard.facts import SplitFacts
-from recbole_attnseq.leaderboard.records import is_sequential
-from recbole_attnseq.nn.user_encoders import USER_ENCODERS
+from recbole_attnseq.leaderboard.records import RunRecord, is_sequential
+from recbole_attnseq.nn.user_encoders import USER_ENCODERS, Transformer
 from recbole_attnseq.registration import MODEL
 
 
 def seconds_for(cell: Cell, inventory: Inventory, facts: Mapping[str, SplitFacts]) -> float | None:
     """Seconds a cell will take: the mean of its row's other runs on the data set, else of its model's runs there,
     else of its model's runs elsewhere, scaled as the times of models of its sort are between there and here, else on
-    the data set that is nearest in the work of an epoch, scaled by it. None where there are none.
+    the data set that is nearest in the work of an epoch, scaled by it. All a network's, so that a row of several takes
+    as many times as long. None where there are none.
 
     Args:
         cell: which.
         inventory: the records there are.
         facts: split hash to the split's facts, as far as they are known.
     """
+    alone = _seconds_of_one(cell, inventory, facts)
+    return None if alone is None else alone * _members(cell.config)
+
+
+def _seconds_of_one(cell: Cell, inventory: Inventory, facts: Mapping[str, SplitFacts]) -> float | None:
+    """:func:`seconds_for`, of one network of the cell's."""
     kind = _kind(cell.row.model, cell.config)
     here = [
         record
         for _, record in inventory.records.get(cell.row.dataset, [])
         if _kind(record.model, record.config) == kind
     ]
-    row = [record.seconds for record in here if record.config_hash == cell.config_hash]
-    row = row or [record.seconds for record in here if record.row == cell.row.name]
-    if row or here:
-        return statistics.mean(row or [record.seconds for record in here])
+    row = [record for record in here if record.config_hash == cell.config_hash]
+    row = row or [record for record in here if record.row == cell.row.name] or here
+    if row:
+        return statistics.mean(_seconds(record) for record in row)
     companions = _as_companions_say(cell, inventory)
     if companions is not None:
         return companions
@@ -54,12 +61,28 @@ def seconds_for(cell: Cell, inventory: Inventory, facts: Mapping[str, SplitFacts
     # Long histories cost less a token than short ones, and large data are learned in fewer epochs: what is alike says
     # most.
     near = min(known, key=lambda pair: abs(math.log(work / pair[0])))[1].dataset
-    return statistics.mean(record.seconds * work / there for there, record in known if record.dataset == near)
+    return statistics.mean(_seconds(record) * work / there for there, record in known if record.dataset == near)
 
 
 def _kind(model: str, config: Mapping[str, Any]) -> tuple[Any, ...]:
-    """What takes alike long: a model; of AttnSeq an encoder and an attention, which differ a hundredfold."""
-    return (model, config.get("user_encoder"), config.get("attention")) if model == MODEL else (model,)
+    """What takes alike long: a model; of AttnSeq an encoder and an attention, which differ a hundredfold. What is made
+    of the transformer takes about as long as it does."""
+    if model != MODEL:
+        return (model,)
+    encoder = str(config.get("user_encoder"))
+    if encoder in USER_ENCODERS and issubclass(USER_ENCODERS[encoder], Transformer):
+        encoder = "transformer"
+    return (model, encoder, config.get("attention"))
+
+
+def _seconds(record: RunRecord) -> float:
+    return record.seconds / _members(record.config)
+
+
+def _members(config: Mapping[str, Any]) -> int:
+    """Networks that train together: each adds as much time as the first takes."""
+    members = config.get("members")
+    return members if isinstance(members, int) and members > 0 else 1  # the run itself refuses others
 
 
 def _as_companions_say(cell: Cell, inventory: Inventory) -> float | None:
@@ -75,7 +98,7 @@ def _as_companions_say(cell: Cell, inventory: Inventory) -> float | None:
     for dataset, records in inventory.records.items():
         for _, record in records:
             if _sort(record.model, record.config) == sort:
-                runs.setdefault((_kind(record.model, record.config), dataset), []).append(record.seconds)
+                runs.setdefault((_kind(record.model, record.config), dataset), []).append(_seconds(record))
     times = {place: statistics.median(seconds) for place, seconds in runs.items()}
     here, there = cell.row.dataset, [dataset for theirs, dataset in times if theirs == kind]
     companions = {theirs for theirs, dataset in times if dataset == here}

@@ -359,6 +359,22 @@ def test_estimates_of_attnseq_know_its_encoder(workdir: Path) -> None:
     assert seconds_for(fast, read_inventory(RUNS, inventory), facts) == pytest.approx(7)
 
 
+def test_estimates_of_attnseq_know_its_members_and_what_is_made_of_a_transformer(workdir: Path) -> None:
+    rows = {
+        "AttnSeq": None,
+        "mean": {"model": "AttnSeq", "settings": {"user_encoder": "transformer_mean"}},
+        "three": {"model": "AttnSeq", "settings": {"members": 3}},
+        "gru": {"model": "AttnSeq", "settings": {"user_encoder": "gru"}},
+    }
+    one, mean, three, gru = _cells(read_board(write_board(workdir / "boards", rows)))
+    facts = {"a" * 16: fake_facts("tiny", split="a" * 16)}
+    fake_record(three, ranks(1, 0.1), seconds=60, split="a" * 16).save(RUNS)
+    estimates = [seconds_for(cell, read_inventory(RUNS, ["tiny"]), facts) for cell in (one, mean, gru)]
+    assert estimates == [pytest.approx(20), pytest.approx(20), None]
+    again = dataclasses.replace(three, seed=7)
+    assert seconds_for(again, read_inventory(RUNS, ["tiny"]), facts) == pytest.approx(60)
+
+
 def test_reasons_are_one_line_without_paths_of_the_machine() -> None:
     assert reason_of(-9, "") == "killed by SIGKILL, perhaps for want of memory"
     assert reason_of(2, "noise\nattnseq: error: no folder /home/me/data/x.\n") == "exit code 2: no folder x."
