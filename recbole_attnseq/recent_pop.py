@@ -20,7 +20,7 @@ DEFAULT_BUDGET = 128  # MiB, as AttnSeq's memory_budget
 class RecentPop(SequentialRecommender):  # type: ignore[misc]
     """Items by how often they were taken in the spans ``trends`` before a request.
 
-    Nothing is learnt, so one epoch will do. With several spans the logarithms of one plus the counts add up. After Ji
+    Nothing is learnt, so there is one epoch. With several spans the logarithms of one plus the counts add up. After Ji
     et al., "A Re-visit of the Popularity Baseline in Recommender Systems", SIGIR 2020.
 
     Args:

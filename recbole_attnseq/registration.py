@@ -62,7 +62,9 @@ def register() -> None:
         setattr(importlib.import_module("recbole.data.dataset"), f"{model.__name__}Dataset", AttnSeqDataset)
     # A data set that RecBole keeps in a file is read again where trends, which need times with it, have changed.
     dataset_arguments.append("trends")
-    importlib.import_module("recbole.trainer").AttnSeqTrainer = AttnSeqTrainer  # type: ignore[attr-defined]
+    trainers: Any = importlib.import_module("recbole.trainer")
+    trainers.AttnSeqTrainer = AttnSeqTrainer
+    trainers.RecentPopTrainer = trainers.TraditionalTrainer  # one epoch, as for Pop: nothing is learnt
     register_f1()
     _insert_dataset_settings()
     _insert_defaults()

@@ -88,6 +88,7 @@ def record(args: argparse.Namespace, files: list[str], settings: dict[str, Any])
     from recbole_attnseq.leaderboard.records import config_identity, hash_of, make_record
     from recbole_attnseq.training import snapshots
     from recbole_attnseq.training.checks import read_files
+    from recbole_attnseq.training.provenance import commit
     from recbole_attnseq.training.session import configure, train
     from recbole_attnseq.training.snapshots import Snapshot
 
@@ -102,6 +103,7 @@ def record(args: argparse.Namespace, files: list[str], settings: dict[str, Any])
     for folder in (place, place / "splits"):
         check_folder(folder, "records")
     kept = keep_freed_memory()
+    commit()  # what runs, whatever is checked out by the time of the record
     how = {"fast_batches": args.fast_batches, "fast_layers": args.fast_layers, "compiled": args.compiled}
     snapshot = None
     if args.snapshot:

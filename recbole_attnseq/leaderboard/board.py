@@ -29,7 +29,7 @@ from pathlib import Path
 from typing import Any
 
 from recbole_attnseq.errors import UserError, unknown_name
-from recbole_attnseq.leaderboard.measures import ACCURACY, split_name
+from recbole_attnseq.leaderboard.measures import ACCURACY, CUTOFFS, split_name
 from recbole_attnseq.leaderboard.published import PUBLISHED
 from recbole_attnseq.recbole_settings import MOST_SEED
 from recbole_attnseq.training.checks import check_model, read_files
@@ -119,12 +119,17 @@ def read_board(path: str | os.PathLike[str]) -> Board:
     compare = tuple(_list_of(place, "compare", values.get("compare")) or DEFAULT_COMPARE)
     for metric in compare:
         try:
-            name, _ = split_name(metric)
+            name, k = split_name(metric)
         except UserError as error:
             raise UserError(f"{place}: compare: {error}") from None
         if name not in {known.lower() for known in ACCURACY}:
             raise UserError(
                 f"{place}: compare: {metric} is no mean over users; choose {', '.join(ACCURACY)}, e.g. NDCG@10."
+            )
+        if k not in CUTOFFS:
+            raise UserError(
+                f"{place}: compare: {metric} has a cut-off that the report does not show; choose one of "
+                f"{', '.join(map(str, CUTOFFS))}."
             )
     return Board(Path(place), rows, compare, tuple(_list_of(place, "notes", values.get("notes"))))
 

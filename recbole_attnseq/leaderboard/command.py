@@ -42,7 +42,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("--config", required=True, metavar="FILE", help="the leaderboard, e.g. configs/leaderboard/ml-100k.yaml")
     add("--results", default="results", metavar="DIR", help="holds runs/ and gets LEADERBOARD.md (default results)")
-    add("--data_path", default="dataset", metavar="DIR", help="folder of the data sets' folders (default dataset)")
+    add(
+        "--data_path",
+        default="dataset",
+        metavar="DIR",
+        help="folder of the data sets' folders, of all leaderboards beside FILE (default dataset)",
+    )
     add("--rows", default="", metavar="A;B", help="only these rows, with ; between (or , where no name has one)")
     add("--seeds", default="", metavar="1,2", help="only these seeds")
     add("--dry-run", action="store_true", help="list the cells, their state and how long they would take; run nothing")
@@ -75,7 +80,7 @@ def run(args: argparse.Namespace) -> None:
         _check_page(Path(args.page))
     if args.report_only:
         _say_skipped(read_boards(board.path.parent)[1])
-        _report(board, results, places.data, page=args.page)
+        _report(board, results, places.data, {}, page=args.page)
         return
     _check_siblings(board, results, places.data)
     cells = _chosen(cells_of(board, places.studies, places.data), args.rows, args.seeds)
@@ -87,9 +92,10 @@ def run(args: argparse.Namespace) -> None:
         _list(cells, inventory, places.runs, splits, args.retry)
         return
     check_folder(scratch, "logs and checkpoints of runs")
-    queue = Queue(board, cells, places, {dataset: facts.split_hash for dataset, facts in splits.items()}, args.retry)
-    failed = queue.run(lambda: _report_meanwhile(board, results, places.data))
-    _report(board, results, places.data, page=args.page)
+    hashes = {dataset: facts.split_hash for dataset, facts in splits.items()}
+    queue = Queue(board, cells, places, hashes, args.retry)
+    failed = queue.run(lambda: _report_meanwhile(board, results, places.data, hashes))
+    _report(board, results, places.data, hashes, page=args.page)
     if failed:
         raise UserError(f"{len(failed)} of {len(cells)} cells have no result: " + "; ".join(failed))
 
@@ -124,9 +130,13 @@ def _chosen(cells: Sequence[Cell], rows: str, seeds: str) -> list[Cell]:
     known = {str(cell.seed) for cell in cells}
     if not numbers <= known:
         raise UserError(f"--seeds: no cell has {', '.join(sorted(numbers - known))}; there are {sorted(known)}.")
-    return [
+    chosen = [
         cell for cell in cells if (not wanted or cell.row.name in wanted) and (not numbers or str(cell.seed) in numbers)
     ]
+    if not chosen:
+        there = "; ".join(f"{name}: {', '.join(str(c.seed) for c in cells if c.row.name == name)}" for name in wanted)
+        raise UserError(f"--rows and --seeds: no cell is of both; seeds there are: {there}.")
+    return chosen
 
 
 def _all_datasets(runs: Path, first: Sequence[str]) -> list[str]:
@@ -179,17 +189,19 @@ def _list(
     print(f"{len(cells)} cells: {counts}; to run: {duration(total)}" + (f" and {unknown} unknown" if unknown else ""))
 
 
-def _report(board: Board, results: Path, data: Path, quiet: bool = False, page: str | None = None) -> None:
+def _report(
+    board: Board, results: Path, data: Path, splits: Mapping[str, str], quiet: bool = False, page: str | None = None
+) -> None:
     from recbole_attnseq.leaderboard.report import write_report
 
-    written = write_report(board.path.parent, results, Path(page) if page else None, data)
+    written = write_report(board.path.parent, results, Path(page) if page else None, data, {board.path: splits})
     if not quiet:
         print("\n".join(f"written: {path}" for path in written))
 
 
-def _report_meanwhile(board: Board, results: Path, data: Path) -> None:
+def _report_meanwhile(board: Board, results: Path, data: Path, splits: Mapping[str, str]) -> None:
     """After a cell: a file that was spoilt while it ran stops the report, not the cells that wait."""
     try:
-        _report(board, results, data, quiet=True)
+        _report(board, results, data, splits, quiet=True)
     except UserError as error:
         print(f"no report yet: {error}", flush=True)

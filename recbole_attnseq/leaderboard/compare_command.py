@@ -12,7 +12,7 @@ from recbole_attnseq.leaderboard.cells import differences
 from recbole_attnseq.leaderboard.markdown_page import protocol_text, shown
 from recbole_attnseq.leaderboard.measures import CUTOFFS, per_target, split_name
 from recbole_attnseq.leaderboard.records import RunRecord, read_record
-from recbole_attnseq.leaderboard.significance import LEVEL, Comparison, compare, holm
+from recbole_attnseq.leaderboard.significance import LEVEL, Comparison, compare, holm, per_user
 from recbole_attnseq.leaderboard.standings import aligned, cost
 
 DEFAULT_METRICS = tuple(f"{name}@{k}" for name in ("ndcg", "recall", "mrr") for k in CUTOFFS)
@@ -70,7 +70,7 @@ def side_by_side(first: RunRecord, second: RunRecord, metrics: list[str]) -> str
     refuse_unlike(first, second)
     own, other = first.ranks, aligned(second, first.users)
     values = {name: (per_target(name, own), per_target(name, other)) for name in metrics}
-    found = {name: compare(*pair) for name, pair in values.items()}
+    found = {name: compare(per_user(a, first.users), per_user(b, first.users)) for name, (a, b) in values.items()}
     corrected = holm([found[name].p for name in metrics])
     lines = [
         f"A: {_title(first)}",
@@ -90,7 +90,7 @@ def side_by_side(first: RunRecord, second: RunRecord, metrics: list[str]) -> str
     lines.append(f"{'processor':<14}" + " / ".join(side["processors"] for side in costs))
     better = sum(x < y for x, y in zip(own, other, strict=True))
     worse = sum(x > y for x, y in zip(own, other, strict=True))
-    lines.append(f"\nA ranks the target higher for {better:,} users, B for {worse:,}.")
+    lines.append(f"\nA ranks the target higher for {better:,} targets, B for {worse:,}.")
     return "\n".join(lines)
 
 

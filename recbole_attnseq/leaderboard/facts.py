@@ -91,11 +91,17 @@ def read_facts(path: str | os.PathLike[str]) -> SplitFacts:
         values = json.loads(Path(path).read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise UserError(f"split facts {path} do not exist; run one cell of the data set.") from None
+    except OSError as error:
+        raise UserError(f"split facts {path} cannot be read ({error.strerror}); is it a file of yours?") from error
     except ValueError as error:
         raise UserError(f"split facts {path} are corrupt ({error}); {remedy}.") from error
     names = {field.name for field in fields(SplitFacts)}
     if not isinstance(values, dict) or set(values) != names or values["schema"] != SCHEMA:
         raise UserError(f"split facts {path} are of another schema; {remedy}.")
+    targets = [values[key] for key in ("users", "history", "popularity")]
+    whole = all(isinstance(found, list) and len(found) == len(targets[0]) for found in targets)
+    if not whole or not all(type(number) is int for found in targets[1:] for number in found):
+        raise UserError(f"split facts {path} are corrupt (not a history and a popularity for each user); {remedy}.")
     return SplitFacts(**values)
 
 

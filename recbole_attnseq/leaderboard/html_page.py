@@ -7,11 +7,14 @@ from collections.abc import Mapping
 from importlib.resources import files
 from typing import Any
 
+from recbole_attnseq.leaderboard.rivals import HEADS, summary_rows
+
 
 def html(report: Mapping[str, Any]) -> str:
     """The whole page; it opens from disk and asks no network for anything."""
     place = files("recbole_attnseq.leaderboard") / "page"
     page, style, script = (place.joinpath(f"page.{kind}").read_text(encoding="utf-8") for kind in ("html", "css", "js"))
     # A closing tag inside the data must not end the element that holds them.
-    data = json.dumps(report, ensure_ascii=False, separators=(",", ":")).replace("<", "\\u003c")
+    rivals = {"heads": HEADS, "rows": summary_rows(report)}
+    data = json.dumps({**report, "rivals": rivals}, ensure_ascii=False, separators=(",", ":")).replace("<", "\\u003c")
     return page.replace("/* STYLE */", style).replace("/* SCRIPT */", script).replace("/* DATA */", data)

@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from recbole_attnseq.leaderboard.ablation import DEFAULT
+from recbole_attnseq.leaderboard.marks import BUCKETED, COARSE, any_bucketed, any_coarse, escaped, marked
 from recbole_attnseq.leaderboard.rivals import FOREIGN, MARK, summary
-from recbole_attnseq.leaderboard.standings import BUCKETED, any_bucketed, escaped
 
 _INTRO = f"""# Leaderboard
 
@@ -28,6 +28,10 @@ different kinds of processors do not compare.
 
 _MARKED = f"""{BUCKETED}: trained in batches of like lengths (`--fast_batches` alone), which is other training than
 RecBole's and can cost a fifth of NDCG@10 (docs/DEVELOPING.md); to be run again with `--fast_batches=grouped`.
+"""
+
+_COARSE = f"""{COARSE}: some of its records were ranked in bfloat16 products, as older code did on a processor with AMX
+(`notes.ranking`). Rows that were run again without it, in float32 throughout, moved by up to a fiftieth, up or down.
 """
 
 _RIVALS = f"""## AttnSeq against the best of the others
@@ -58,8 +62,9 @@ Where the default has not run, settings are against the first of the table.
 
 def markdown(report: Mapping[str, Any]) -> str:
     """The whole page."""
-    marked = [_MARKED] if any_bucketed(report["tables"]) else []
-    parts = [_INTRO, *marked, f"{_RIVALS}\n{summary(report)}\n"]
+    marks = [_MARKED] if any_bucketed(report["tables"]) else []
+    marks += [_COARSE] if any_coarse(report["tables"]) else []
+    parts = [_INTRO, *marks, f"{_RIVALS}\n{summary(report)}\n"]
     for table in report["tables"]:
         parts.append(_table(table))
     for title, about, near in (
@@ -97,6 +102,9 @@ def _table(table: Mapping[str, Any]) -> str:
     first = table["compared"][0]
     if rows:
         parts.append(_main(rows, first))
+        for metric in table["compared"][1:]:
+            if any(metric in row["versus"] for row in rows):
+                parts.append(_details(f"Against the best other row by {shown(metric)}", _versus(rows, metric)))
         parts.append(_details("All metrics", _metrics(rows)))
         parts.append(_details("What is shown: coverage, inequality, popularity", _beyond(rows)))
         for kind, text in (("history", "length of the history"), ("popularity", "popularity of the target")):
@@ -149,21 +157,31 @@ def _main(rows: Sequence[Mapping[str, Any]], first: str) -> str:
             "p", "epochs", "s an epoch", "s in all", "processor", "peak MiB", "parameters"]  # fmt: skip
     lines = []
     for row in rows:
-        against, p = "only row", ""
-        if first in row["versus"]:
-            found = row["versus"][first]
-            mark = "" if found["significant"] else f" {MARK}"
-            interval = f"[{found['low']:+.4f}, {found['high']:+.4f}]"
-            against, p = f"{found['difference']:+.4f} {interval} {found['other']}{mark}", f"{found['holm']:.4f}"
+        against, p = _against(row, first)
         cost = row["cost"]
-        name = f"{row['name']} {BUCKETED}" if row["bucketed"] else row["name"]
         seeds = f"{len(row['runs'])}" + (f" of {len(row['runs']) + len(row['empty'])}" if row["empty"] else "")
         lines.append([
-            name, seeds, *(cell(row["metrics"][m]) for m in ("ndcg@10", "recall@10", "mrr@10")), against, p,
+            marked(row), seeds, *(cell(row["metrics"][m]) for m in ("ndcg@10", "recall@10", "mrr@10")), against, p,
             f"{cost['epochs']:.0f}", f"{cost['epoch']:.2f}", f"{cost['processor']:.0f}", cost["processors"],
             f"{cost['memory']:,}", f"{cost['parameters']:,}",
         ])  # fmt: skip
     return _grid(head, lines)
+
+
+def _against(row: Mapping[str, Any], metric: str) -> tuple[str, str]:
+    """A row's difference to the best other one, and its p."""
+    if metric not in row["versus"]:
+        return "only row", ""
+    found = row["versus"][metric]
+    mark = "" if found["significant"] else f" {MARK}"
+    interval = f"[{found['low']:+.4f}, {found['high']:+.4f}]"
+    return f"{found['difference']:+.4f} {interval} {found['other']}{mark}", f"{found['holm']:.4f}"
+
+
+def _versus(rows: Sequence[Mapping[str, Any]], metric: str) -> str:
+    best_first = sorted(rows, key=lambda row: -row["metrics"][metric][0])
+    lines = [[row["name"], cell(row["metrics"][metric]), *_against(row, metric)] for row in best_first]
+    return _grid(["model", shown(metric), "against", "p"], lines)
 
 
 def _metrics(rows: Sequence[Mapping[str, Any]]) -> str:

@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from html import escape
 from typing import Any
 
+from recbole_attnseq.leaderboard.marks import BUCKETED, any_bucketed
 from recbole_attnseq.leaderboard.rivals import METRIC
-from recbole_attnseq.leaderboard.standings import BUCKETED, any_bucketed
 from recbole_attnseq.registration import MODEL
 
 OTHERS = 5  # rows of other models shown, the best ones

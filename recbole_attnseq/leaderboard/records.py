@@ -14,6 +14,7 @@ from recbole_attnseq.errors import UserError
 from recbole_attnseq.extensions import fingerprints
 from recbole_attnseq.leaderboard.items import beyond_accuracy
 from recbole_attnseq.leaderboard.layout import json_text
+from recbole_attnseq.leaderboard.record_checks import fault_of
 from recbole_attnseq.registration import MODEL
 from recbole_attnseq.training.baseline_batches import PADDING_FREE
 from recbole_attnseq.training.memory import peak_resident_mib
@@ -47,7 +48,8 @@ class RunRecord:
         protocol: how targets were chosen and ranked; only runs of one protocol compare.
         beyond: which items were shown, see :mod:`~recbole_attnseq.leaderboard.items`; empty in older records.
         notes: how the run was made: ways that change its speed alone (grouped batches, cheaper layers, compiled
-            forward), or its training too (bucketed batches, see :attr:`bucketed`); what ``auto`` came to
+            forward), or its training too (bucketed batches, see :attr:`bucketed`); ``ranking`` where that was not in
+            full float32 (:attr:`coarse`, said of older records by hand); what ``auto`` came to
             (``resolved``) on data of which ``counts``; where it went on after an interruption.
     """
 
@@ -93,6 +95,16 @@ class RunRecord:
         cut = self.model in PADDING_FREE and self.model != MODEL
         return cut and self.notes.get("fast_batches") in (True, "bucketed")
 
+    @property
+    def coarse(self) -> bool:
+        """Whether the ranking was made in bfloat16 products, as older code did where the processor has them."""
+        return self.notes.get("ranking") == "bfloat16"
+
+    @property
+    def precision(self) -> str | None:
+        """What the network was trained in, where the record says so."""
+        return (self.notes.get("resolved") or {}).get("precision")
+
     def save(self, folder: str | os.PathLike[str]) -> Path:
         """Write to ``folder``/dataset/name, whole or not at all."""
         target = Path(folder) / self.dataset / self.name
@@ -129,9 +141,11 @@ def read_record(path: str | os.PathLike[str]) -> RunRecord:
     names = {field.name for field in fields(RunRecord)}
     if set(values) != names:
         raise UserError(f"record {path}: fields {sorted(names ^ set(values))} are missing or unknown; run it again.")
-    lists = [values[key] for key in ("users", "ranks", "curve")]
-    if not all(isinstance(found, list) for found in lists) or len(lists[0]) != len(lists[1]) or not lists[0]:
-        raise UserError(f"record {path} is corrupt (it needs a rank for each user); remove it and run the cell again.")
+    fault = fault_of(values, {field.name: str(field.type) for field in fields(RunRecord)})
+    if fault is None and hash_of(values["config"]) != values["config_hash"]:
+        fault = f"its configuration has hash {hash_of(values['config'])}, not {values['config_hash']}"
+    if fault is not None:
+        raise UserError(f"record {path} is corrupt ({fault}); remove it and run the cell again.")
     return RunRecord(**values)
 
 

@@ -20,7 +20,13 @@ from recbole_attnseq.registration import MODEL
 from recbole_attnseq.training.processes import write_whole
 
 
-def write_report(boards: Path, results: Path, page: Path | None = None, data: Path | None = None) -> list[Path]:
+def write_report(
+    boards: Path,
+    results: Path,
+    page: Path | None = None,
+    data: Path | None = None,
+    splits: Mapping[Path, Mapping[str, str]] | None = None,
+) -> list[Path]:
     """Write LEADERBOARD.md, leaderboard.html and leaderboard.svg into ``results``, whole or not at all.
 
     Args:
@@ -28,6 +34,7 @@ def write_report(boards: Path, results: Path, page: Path | None = None, data: Pa
         results: holds runs/, ablation/ and studies/.
         page: takes the summary between its marks.
         data: the folder of the data sets' folders, as :func:`~recbole_attnseq.leaderboard.cells.cells_of` wants it.
+        splits: a leaderboard's file to the split hash that each of its data sets gives now, where that is known.
 
     Raises:
         UserError: a configuration is bad, or the page cannot be read or has no marks.
@@ -36,7 +43,7 @@ def write_report(boards: Path, results: Path, page: Path | None = None, data: Pa
     from recbole_attnseq.leaderboard.markdown_page import markdown
     from recbole_attnseq.leaderboard.picture import picture
 
-    report = assemble(boards, results, data)
+    report = assemble(boards, results, data, splits)
     pages = {
         results / "LEADERBOARD.md": markdown(report),
         results / "leaderboard.html": html(report),
@@ -68,8 +75,13 @@ def check_boards(boards: Path, results: Path, data: Path | None = None) -> list[
     return others
 
 
-def assemble(boards: Path, results: Path, data: Path | None = None) -> dict[str, Any]:
-    """Everything that the pages show, as JSON values; depends on the files alone.
+def assemble(
+    boards: Path,
+    results: Path,
+    data: Path | None = None,
+    splits: Mapping[Path, Mapping[str, str]] | None = None,
+) -> dict[str, Any]:
+    """Everything that the pages show, as JSON values; depends on the files, and on what ``splits`` says, alone.
 
     Returns:
         ``tables``, ``ablation`` and ``skipped``.
@@ -86,8 +98,9 @@ def assemble(boards: Path, results: Path, data: Path | None = None) -> dict[str,
         cells = cells_of(board, results / "studies", data)
         inventory = read_inventory(runs, board.datasets)
         skipped += [line for line in inventory.skipped if line not in skipped]
+        known = (splits or {}).get(board.path, {})
         for dataset in board.datasets:
-            table = make_table(board, dataset, cells, inventory, facts, runs)
+            table = make_table(board, dataset, cells, inventory, facts, runs, known.get(dataset))
             tables.append(_as_dict(table, published.get(dataset, []), results))
             for row in table.full:
                 if row.name == MODEL:

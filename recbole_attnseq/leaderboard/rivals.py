@@ -6,9 +6,10 @@ import statistics
 from collections.abc import Mapping
 from typing import Any
 
+from recbole_attnseq.leaderboard.marks import BUCKETED, escaped
 from recbole_attnseq.leaderboard.records import is_sequential
-from recbole_attnseq.leaderboard.significance import LEVEL, compare, compare_with_seeds, holm
-from recbole_attnseq.leaderboard.standings import BUCKETED, Table, TableRow, cost, escaped, processors
+from recbole_attnseq.leaderboard.significance import LEVEL, compare, compare_with_seeds, holm, per_user
+from recbole_attnseq.leaderboard.standings import Table, TableRow, cost, processors
 from recbole_attnseq.registration import MODEL, RECENT
 
 MARK = "≈"  # the difference is not significant
@@ -62,8 +63,9 @@ def _knows_when(row: TableRow) -> bool:
 
 def _meeting(ours: TableRow, rival: TableRow, others: list[TableRow], metric: str) -> dict[str, Any]:
     users = ours.runs[0][1].users
-    found = compare(ours.values(metric, users), rival.values(metric, users))
-    wide = compare_with_seeds(ours.each_seed(metric, users), rival.each_seed(metric, users))
+    found = compare(per_user(ours.values(metric, users), users), per_user(rival.values(metric, users), users))
+    each = [per_user(side.each_seed(metric, users), users) for side in (ours, rival)]
+    wide = compare_with_seeds(*each)
     return {
         "metric": metric,
         "ours": _side(ours, metric),
@@ -96,43 +98,56 @@ def _side(row: TableRow, metric: str) -> dict[str, Any]:
     }
 
 
+HEADS = (
+    "test NDCG@10 (seeds)", "AttnSeq", "best other model", "of", "difference, 95% over users", "p",
+    "95% over users and seeds", "p", "processor s",
+)  # fmt: skip
+
+
 def summary(report: Mapping[str, Any]) -> str:
-    """The table over all data sets; p-values corrected by Holm's method for its rows.
+    """The table over all data sets as Markdown."""
+    lines = [list(map(escaped, cells)) for _, cells in summary_rows(report)]
+    return "\n".join(
+        ["| " + " | ".join(HEADS) + " |", "|---" * len(HEADS) + "|", *(f"| {' | '.join(x)} |" for x in lines)]
+    )
+
+
+def summary_rows(report: Mapping[str, Any]) -> list[tuple[str, list[str]]]:
+    """The rows of the table over all data sets: data set and cells; p-values corrected by Holm's method for its rows.
 
     A rival with one seed counts in the column over seeds as a test that found nothing, so that what stands in the other
     rows does not depend on which rival that is.
     """
-    meetings = [(table["board"], found) for table in report["tables"] for found in table["rivals"]]
+    meetings = [(table, found) for table in report["tables"] for found in table["rivals"]]
     compared = [found for _, found in meetings if found["networks"]]
     corrected = iter(holm([found["p"] for found in compared]))
     corrected_wide = iter(holm([found["with_seeds"][2] if found["with_seeds"] else 1.0 for found in compared]))
-    lines = [
-        "| test NDCG@10 (seeds) | AttnSeq | best other model | of | difference, 95% over users | p | "
-        "95% over users and seeds | p | processor s |",
-        "|---|---|---|---|---|---|---|---|---|",
-    ]
-    for board, found in meetings:
+    rows = []
+    for table, found in meetings:
         ours, rival = found["ours"], found["rival"]
         row = "" if ours["name"] == MODEL else f"{ours['name'].removeprefix(MODEL).strip()} "
         foreign = f" {FOREIGN}" if "," in found["processors"] else ""
         bucketed = f" {BUCKETED}" if rival["bucketed"] else ""
-        difference = "no sequential network has run | | | "
+        difference = ["no sequential network has run", "", "", ""]
         if found["networks"]:
-            low, high, wide = found["low"], found["high"], found["with_seeds"]
-            p, p_wide = next(corrected), next(corrected_wide)
-            difference = f"{found['difference']:+.4f} {_interval(low, high, p)} | " + (
-                _interval(wide[0], wide[1], p_wide) if wide else "one seed | "
-            )
-        lines.append(
-            f"| {escaped(board)} | {escaped(row)}{ours['score']:.4f} ({ours['seeds']}) | "
-            f"{escaped(rival['name'])} {rival['score']:.4f} ({rival['seeds']}){bucketed} | "
-            f"{found['run']} of {found['listed']} | {difference} | "
-            f"{ours['processor']:,.0f} against {rival['processor']:,.0f}{foreign} |"
-        )
-    return "\n".join(lines)
+            wide = found["with_seeds"]
+            interval, p = _interval(found["low"], found["high"], next(corrected))
+            p_wide = next(corrected_wide)
+            difference = [f"{found['difference']:+.4f} {interval}", p]
+            difference += _interval(wide[0], wide[1], p_wide) if wide else ("one seed", "")
+        cells = [
+            table["board"],
+            f"{row}{ours['score']:.4f} ({ours['seeds']})",
+            f"{rival['name']} {rival['score']:.4f} ({rival['seeds']}){bucketed}",
+            f"{found['run']} of {found['listed']}",
+            *difference,
+            f"{ours['processor']:,.0f} against {rival['processor']:,.0f}{foreign}",
+        ]
+        rows.append((table["dataset"], cells))
+    return rows
 
 
-def _interval(low: float, high: float, p: float) -> str:
+def _interval(low: float, high: float, p: float) -> tuple[str, str]:
     """An interval and a corrected p-value as two cells, marked where it is not significant."""
     shown = f"{p:.4f}" if p >= LEAST else f"< {LEAST}"
-    return f"[{low:+.4f}, {high:+.4f}] | {shown}" + ("" if p < LEVEL else f" {MARK}")
+    return f"[{low:+.4f}, {high:+.4f}]", shown + ("" if p < LEVEL else f" {MARK}")

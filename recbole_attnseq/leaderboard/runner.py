@@ -87,13 +87,14 @@ def run_cell(cell: Cell, places: Places, lock: IO[str] | None = None) -> str | N
     return reason
 
 
-def search(row: Row, places: Places, board: Path) -> str | None:
+def search(row: Row, places: Places, board: Path, lock: IO[str] | None = None) -> str | None:
     """Search a row's settings within its budget; the winner is left where :func:`best_yaml` says.
 
     Args:
         row: which.
         places: folders.
         board: the leaderboard's file, for the command that a report of the search names.
+        lock: an open, locked file that the search keeps locked even if this process dies.
 
     Returns:
         None, or why there is no winner. A search that was stopped goes on where it was, within what is left of its
@@ -112,7 +113,7 @@ def search(row: Row, places: Places, board: Path) -> str | None:
         "--fast_batches=grouped", "--fast_layers",
         f"--told={shlex.join(['attnseq', 'leaderboard', '--config', str(board), '--rows', row.name])}",
     ]  # fmt: skip
-    return _run(command, places.scratch / f"tune-{study_name(row)}.log", None, places, None)
+    return _run(command, places.scratch / f"tune-{study_name(row)}.log", None, places, lock)
 
 
 def _searched_seconds(row: Row, places: Places) -> float:
@@ -224,7 +225,8 @@ def reason_of(code: int, output: str) -> str:
 def claimed(cell: Cell, places: Places) -> Iterator[IO[str] | None]:
     """Hold a cell, so that two leaderboards on one folder never run it twice; None where another has it.
 
-    The run inherits the lock: it stays held as long as the run lives, and no longer.
+    A cell that waits for its row's search holds the search: its other seeds wait for the same one. The run inherits the
+    lock: it stays held as long as the run lives, and no longer.
     """
     try:
         import fcntl
@@ -232,7 +234,8 @@ def claimed(cell: Cell, places: Places) -> Iterator[IO[str] | None]:
         raise UserError("attnseq leaderboard needs file locks (fcntl); run it on Linux or macOS.") from None
     folder = places.runs.resolve() / cell.row.dataset / ".locks"
     folder.mkdir(parents=True, exist_ok=True)
-    with (folder / cell.name).with_suffix(".lock").open("w") as file:
+    place = folder / f"{study_name(cell.row) if cell.waits else cell.name.removesuffix('.json')}.lock"
+    with place.open("w") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -242,4 +245,4 @@ def claimed(cell: Cell, places: Places) -> Iterator[IO[str] | None]:
             yield file
         finally:
             # Removed while held: whoever has opened the same file meanwhile looks for a record before it runs.
-            (folder / cell.name).with_suffix(".lock").unlink(missing_ok=True)
+            place.unlink(missing_ok=True)

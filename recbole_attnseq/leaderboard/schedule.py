@@ -17,6 +17,7 @@ from recbole_attnseq.leaderboard.cells import (
     cells_of,
     read_inventory,
     state_of,
+    study_name,
 )  # fmt: skip
 from recbole_attnseq.leaderboard.estimates import duration
 from recbole_attnseq.leaderboard.measures import per_target
@@ -40,6 +41,7 @@ class Queue:
         self.board, self.cells, self.places, self.splits, self.retry = board, list(cells), places, splits, retry
         self.tried: set[str] = set()
         self.failed: dict[str, str] = {}
+        self.vain: dict[str, str] = {}  # searches of this start that found nothing, and why
 
     def run(self, after_each: Callable[[], None]) -> list[str]:
         """Run all; return a line for each cell without a result.
@@ -62,11 +64,7 @@ class Queue:
             if lock is None:
                 return False
             before = len(self.tried)
-            if cell.waits:
-                reason = search(cell.row, self.places, self.board.path)
-                reason = reason and f"no settings were found ({reason})"
-            else:
-                reason = self._settle(cell, lock)
+            reason = self._search(cell, lock) if cell.waits else self._settle(cell, lock)
             if reason is not None:
                 self.failed[cell.title] = f"{cell.title}: {reason}"
         if cell.waits and reason is None:
@@ -77,6 +75,16 @@ class Queue:
         if len(self.tried) > before:
             after_each()
         return True
+
+    def _search(self, cell: Cell, lock: IO[str]) -> str | None:
+        """Search the settings of a cell's row, once a start; why there are none, or None."""
+        name = study_name(cell.row)
+        if name not in self.vain:
+            reason = search(cell.row, self.places, self.board.path, lock)
+            if reason is None:
+                return None
+            self.vain[name] = f"no settings were found ({reason})"
+        return self.vain[name]
 
     def _settle(self, cell: Cell, lock: IO[str]) -> str | None:
         """Run, or find done; why there is no result, or None."""

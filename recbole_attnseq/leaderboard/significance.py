@@ -6,8 +6,8 @@ hypothesis either model could have given either value, so the sign of each targe
 the very mean that the table shows, and needs no normal distribution, which metrics that are 0 for most targets are far
 from; Wilcoxon's test would ask about ranks of differences instead. *Correction:* Holm (1979), over one table.
 
-Seeds are averaged target by target first. Interval and test speak of the targets that might have been drawn, not of
-the seeds; :func:`compare_with_seeds` takes both for drawn.
+Seeds are averaged target by target first, and a user's targets are taken together (:func:`per_user`). Interval and test
+speak of the users that might have been drawn, not of the seeds; :func:`compare_with_seeds` takes both for drawn.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ class Comparison:
         difference: mean of the first minus mean of the second.
         low, high: 95% interval of the difference.
         p: two-sided p-value of the paired randomisation test.
-        users: how many targets were compared.
+        users: how many users were compared.
     """
 
     difference: float
@@ -44,12 +44,32 @@ class Comparison:
     users: int
 
 
+def per_user(values: Floats, users: Sequence[str]) -> Floats:
+    """What each user has part in the mean over targets: its targets are no draws of their own.
+
+    Args:
+        values: (..., R) of every target.
+        users: (R,) whose each is.
+
+    Returns:
+        (..., U) whose mean is that of ``values``; ``values`` themselves where no user has two targets.
+    """
+    number: dict[str, int] = {}
+    of = np.array([number.setdefault(user, len(number)) for user in users])
+    if len(number) == len(of):
+        return values
+    first = np.argsort(of, kind="stable")
+    starts = np.searchsorted(of[first], np.arange(len(number)))
+    sums: Floats = np.add.reduceat(values[..., first], starts, axis=-1)
+    return sums * (len(number) / len(of))
+
+
 def compare(first: Floats, second: Floats, seed: int = 0) -> Comparison:
     """Compare two models on the same targets.
 
     Args:
-        first: (R,) values of one model.
-        second: (R,) values of the other, in the same order.
+        first: (U,) values of one model, one a user, see :func:`per_user`.
+        second: (U,) values of the other, in the same order.
         seed: of the drawn samples; the same gives the same figures.
 
     Raises:

@@ -7,7 +7,7 @@ import re
 import shlex
 import statistics
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -20,14 +20,19 @@ from recbole_attnseq.leaderboard.cells import DONE, Cell, Inventory, State, flag
 from recbole_attnseq.leaderboard.facts import HISTORY_GROUPS, POPULARITY_GROUPS, SplitFacts
 from recbole_attnseq.leaderboard.measures import ACCURACY, BEYOND, CUTOFFS, Floats, per_target
 from recbole_attnseq.leaderboard.records import RunRecord
-from recbole_attnseq.leaderboard.significance import LEVEL, Comparison, compare, holm, mean_and_deviation
+from recbole_attnseq.leaderboard.significance import (
+    LEVEL,
+    Comparison,
+    compare,
+    holm,
+    mean_and_deviation,
+    per_user,
+)
 
 METRICS = tuple(f"{name.lower()}@{k}" for name in ACCURACY for k in CUTOFFS)
 BEYOND_METRICS = tuple(f"{name.lower()}@{k}" for name in BEYOND for k in CUTOFFS)
 # Of makers, in the names of their processors.
 _DECORATION = re.compile(r"\(R\)|\(TM\)|\bCPU\b|\bProcessor\b|@.*")
-
-BUCKETED = "§"  # trained on batches of like lengths
 
 
 @dataclass
@@ -81,6 +86,7 @@ class TableRow:
         }
         result["cost"] = cost(records)
         result["bucketed"] = any(record.bucketed for record in records)
+        result["coarse"] = any(record.coarse for record in records)
         result["versus"] = {
             metric: {
                 "other": other,
@@ -145,26 +151,45 @@ def make_table(
     inventory: Inventory,
     facts: Mapping[str, SplitFacts],
     runs: Path,
+    split_hash: str | None = None,
 ) -> Table:
     """The table of a board's cells on one data set.
 
-    Records of another split or protocol than most of the table's are left out, named; so are cells whose records
-    disagree.
+    Records of another split, protocol or users than most of the table's are left out, named; so are cells whose
+    records disagree.
+
+    Args:
+        board: the leaderboard.
+        dataset: which of its data sets.
+        cells: the board's.
+        inventory: the records there are.
+        facts: split hash to what the split is.
+        runs: the folder of the records.
+        split_hash: the split that the data give now, whose records alone count; None where that is not known.
     """
-    states = [(cell, state_of(cell, inventory, runs)) for cell in cells if cell.row.dataset == dataset]
+    states = [(cell, state_of(cell, inventory, runs, split_hash)) for cell in cells if cell.row.dataset == dataset]
     kinds = Counter(_kind(state.record) for _, state in states if state.record is not None)
     kind = kinds.most_common(1)[0][0] if kinds else None
     split = kind[0] if kind else None
+    alike = [state.record for _, state in states if state.record is not None and _kind(state.record) == kind]
+    users = _users(alike, facts.get(split) if split else None)
     rows: dict[str, TableRow] = {}
     notes = list(board.notes)
     for cell, state in states:
         row = rows.setdefault(cell.row.name, TableRow(cell.row.name, cell.row.model, cell.row.tune))
         if state.word == DONE and state.record is not None and state.path is not None:
-            if _kind(state.record) == kind:
+            if _kind(state.record) != kind:
+                notes.append(_left_out(state.path.name, state.record, kind))
+            elif sorted(state.record.users) != users:
+                notes.append(f"{state.path.name} has other users than its split: left out; run the cell again.")
+            else:
                 row.runs.append((state.path, state.record))
                 continue
-            notes.append(_left_out(state.path.name, state.record, kind))
         row.empty.append((cell.seed, _why(state)))
+    for name, row in rows.items():
+        precisions = sorted({record.precision for _, record in row.runs if record.precision})
+        if len(precisions) > 1:
+            notes.append(f"{name}: its seeds were trained in different precisions ({', '.join(precisions)}).")
     names = tuple(metric.lower() for metric in board.compare)
     full = sorted((row for row in rows.values() if row.runs), key=lambda row: -row.score(names[0])[0])
     for metric in names:
@@ -175,6 +200,14 @@ def make_table(
     return Table(
         board.path.stem, dataset, names, [*full, *(row for row in rows.values() if not row.runs)], known, notes
     )
+
+
+def _users(records: Sequence[RunRecord], facts: SplitFacts | None) -> list[str]:
+    """The users of a split's targets, sorted: as its facts have them, or else as most of its records do."""
+    if facts is not None:
+        return sorted(facts.users)
+    found = Counter(tuple(sorted(record.users)) for record in records)
+    return list(found.most_common(1)[0][0]) if found else []
 
 
 def _kind(record: RunRecord) -> tuple[str, str]:
@@ -194,7 +227,7 @@ def _left_out(name: str, record: RunRecord, kind: tuple[str, str] | None) -> str
 
 def _why(state: State) -> str:
     if state.word == DONE:
-        return "its record is of another split or protocol"
+        return "its record is of another split or protocol, or has other users"
     return {"missing": "not run yet", "stale": "to be run again"}.get(state.word, state.why)
 
 
@@ -207,8 +240,8 @@ def against_best_other(rows: Sequence[TableRow], metric: str) -> None:
         return
     order = sorted(rows, key=lambda row: -row.score(metric)[0])
     users = order[0].runs[0][1].users
-    best = order[0].values(metric, users)
-    found = [compare(row.values(metric, users), best) for row in order[1:]]
+    best = per_user(order[0].values(metric, users), users)
+    found = [compare(per_user(row.values(metric, users), users), best) for row in order[1:]]
     corrected = holm([one.p for one in found])
     for row, one, p in zip(order[1:], found, corrected, strict=True):
         row.versus[metric] = (order[0].name, one, p)
@@ -277,16 +310,6 @@ def command_of(record: RunRecord) -> str:
     if record.row != record.model:
         words.append(f"--row={record.row}")
     return shlex.join([*words, "--record=results/runs"])
-
-
-def escaped(text: str) -> str:
-    """A text for a cell of a Markdown table."""
-    return text.replace("|", "\\|")
-
-
-def any_bucketed(tables: Iterable[Mapping[str, Any]]) -> bool:
-    """Whether a row of these tables, as JSON values, bears the mark, so that a page explains it."""
-    return any(row["bucketed"] for table in tables for row in table["rows"] if row["runs"])
 
 
 def rounded(pair: tuple[float, float | None]) -> list[float | None]:

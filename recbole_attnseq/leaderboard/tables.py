@@ -13,9 +13,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from recbole_attnseq.errors import UserError
+from recbole_attnseq.leaderboard.marks import BUCKETED, escaped
 from recbole_attnseq.leaderboard.measures import per_target
 from recbole_attnseq.leaderboard.records import RunRecord, read_record
-from recbole_attnseq.leaderboard.standings import BUCKETED, escaped, processors
+from recbole_attnseq.leaderboard.standings import processors
 
 BEGIN, END = "<!-- results: generated -->", "<!-- results: end -->"
 
@@ -56,7 +57,7 @@ def markdown(records: Sequence[RunRecord]) -> str:
     Scores among all items and scores among those new to the user do not compare, so they stand apart.
     """
     cells: dict[tuple[bool, str, str], list[RunRecord]] = defaultdict(list)
-    for record in records:
+    for record in one_a_cell(records):
         cells[record.protocol["exclude_history"], record.row, record.config_hash].append(record)
     heads = [
         "ranked among", "model", "seeds", "valid NDCG@10", "test NDCG@10", "test Recall@10", "epochs",
@@ -78,6 +79,20 @@ def markdown(records: Sequence[RunRecord]) -> str:
             f"{processors(runs)} |"
         )
     return "\n".join(lines)
+
+
+def one_a_cell(records: Sequence[RunRecord]) -> list[RunRecord]:
+    """The records without copies of one run.
+
+    Raises:
+        UserError: two of one configuration and seed disagree.
+    """
+    found: dict[tuple[str, int, str], RunRecord] = {}
+    for record in records:
+        first = found.setdefault((record.model, record.seed, record.config_hash), record)
+        if (first.users, first.ranks) != (record.users, record.ranks):
+            raise UserError(f"two records of {record.name} disagree; remove the wrong one.")
+    return list(found.values())
 
 
 def _mean(runs: Sequence[RunRecord], metric: str) -> float:

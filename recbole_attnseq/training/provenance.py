@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import platform
 import subprocess
@@ -38,15 +39,19 @@ def hardware() -> dict[str, Any]:
     return {"processor": model, "cores": os.cpu_count(), "threads": torch.get_num_threads(), "gpu": gpu}
 
 
+@functools.cache
 def commit() -> str:
-    """The commit of the checkout that ran, with a mark where it was changed; ``unknown`` outside of one."""
+    """The commit of the checkout that ran, with a mark where it was changed; ``unknown`` outside of one.
+
+    Asked for when a run begins, it is still that commit when the run ends, whatever was checked out meanwhile.
+    """
     package = Path(__file__).parents[1]
     try:
         head = subprocess.run(
             ["git", "rev-parse", "--short=12", "HEAD"], cwd=package, capture_output=True, text=True, check=True
         ).stdout.strip()
         changed = subprocess.run(
-            ["git", "status", "--porcelain", "--untracked-files=no", "--", str(package)],
+            ["git", "status", "--porcelain", "--", str(package)],
             cwd=package, capture_output=True, text=True, check=True,
         ).stdout.strip()  # fmt: skip
     except (OSError, subprocess.CalledProcessError):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ from recbole_attnseq.leaderboard.cells import Cell, cells_of, protocol_of
 from recbole_attnseq.leaderboard.facts import SCHEMA as FACTS_SCHEMA
 from recbole_attnseq.leaderboard.facts import SplitFacts
 from recbole_attnseq.leaderboard.measures import CUTOFFS, per_target
-from recbole_attnseq.leaderboard.records import SCHEMA, RunRecord
+from recbole_attnseq.leaderboard.records import SCHEMA, RunRecord, hash_of
 from recbole_attnseq.leaderboard.standings import BEYOND_METRICS, METRICS
 
 SETTINGS: dict[str, Any] = {
@@ -110,3 +111,8 @@ def fill(path: Path, results: Path, quality: Mapping[str, float], users: int = 2
             made = ranks(1000 * number + cell.seed, quality[cell.row.name], users)
             fake_record(cell, made, seconds=10.0 * 3 ** (number % 6)).save(results / "runs")
     return board
+
+
+def with_config(record: RunRecord, config: Mapping[str, Any], **changes: Any) -> RunRecord:
+    """A record of another configuration, and its hash."""
+    return dataclasses.replace(record, config=dict(config), config_hash=hash_of(config), **changes)

@@ -67,6 +67,10 @@ BAD: dict[str, tuple[dict[str, Any], str]] = {
     "no model": ({"models": {}}, r"'models' names none"),
     "no data set": ({"datasets": None}, r"'datasets' names none"),
     "metric": ({"settings": {"metrics": ["NDGC"]}}, r"unknown metric 'NDGC'"),
+    "compared cut-off": (
+        {"compare": ["NDCG@7"]},
+        r"compare: NDCG@7 has a cut-off that the report does not show; choose",
+    ),
     "compared metric": ({"compare": ["NDGC@10"]}, r"compare: unknown metric 'NDGC'. Did you mean 'NDCG'"),
     "a metric of no user": ({"compare": ["ItemCoverage@10"]}, r"ItemCoverage@10 is no mean over users; choose Recall"),
     "a metric that is no list": ({"compare": "NDCG@10"}, r"compare is 'NDCG@10'; write a list, e.g. \[NDCG@10\]"),

@@ -153,6 +153,22 @@ def test_a_search_that_the_defaults_win_is_run_and_waits_for_nobody(
     assert [cell.config_hash for cell in ran] == [waiting.config_hash]
 
 
+def test_seeds_wait_for_one_search(workdir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its budget is the row's, so a second leaderboard leaves it to the first, whichever seed either has."""
+    board = read_board(write_board(Path("boards"), {"BPR": {"tune": {"timeout": 60}, "seeds": [1, 2]}}))
+    places = Places(RUNS, Path("studies"), Path("data"), Path("scratch"))
+    first, second = cells_of(board, places.studies)
+    searched: list[str] = []
+    monkeypatch.setattr(schedule, "search", lambda row, *_: searched.append(row.name) or "all trials failed")
+    queue = Queue(board, [first, second], places, {"tiny": SPLIT})
+    with claimed(first, places) as lock:
+        assert lock is not None
+        assert not queue._visit(second, lambda: None)
+    assert searched == []
+    assert len(queue.run(lambda: None)) == 2, "no settings, no result at either seed"
+    assert searched == ["BPR"], "and what found nothing is not searched again for the next seed"
+
+
 def test_two_rows_do_not_share_a_search(workdir: Path) -> None:
     tuned = {"model": "BPR", "tune": {"trials": 2}}
     board = read_board(write_board(workdir / "boards", {"BPR +": tuned, "BPR -": tuned}))

@@ -37,7 +37,7 @@ def test_prints_both_and_their_difference(
     assert "A: AttnSeq, seed 2020" in out
     assert "processor     a processor / a processor" in out
     better = sum(x < y for x, y in zip(pair[0].ranks, pair[1].ranks, strict=True))
-    assert f"A ranks the target higher for {better} users" in out
+    assert f"A ranks the target higher for {better} targets" in out
 
 
 def test_a_record_does_not_differ_from_itself(

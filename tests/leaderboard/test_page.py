@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import re
 import shutil
@@ -15,7 +14,7 @@ import pytest
 from recbole_attnseq.leaderboard.html_page import html
 from recbole_attnseq.leaderboard.records import read_record
 from recbole_attnseq.leaderboard.report import assemble, write_report
-from tests.leaderboard.fakes import fill, write_board
+from tests.leaderboard.fakes import fill, with_config, write_board
 
 MODELS = {"AttnSeq": {"seeds": [1, 2]}, "Pop": None, "BPR": None, "FPMC": None, "<b>odd</b> & Co": {"model": "BPR"}}
 QUALITY = {"AttnSeq": 0.2, "Pop": 0.02, "BPR": 0.17, "<b>odd</b> & Co": 0.1}
@@ -59,7 +58,7 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
     ablation.mkdir(parents=True)
     record = read_record(next((folder / "results" / "runs" / "tiny").glob("Pop-*.json")))
     for name, width in (("first", 1), ("second", 2)):
-        changed = dataclasses.replace(record, config={**record.config, "width": width})
+        changed = with_config(record, {**record.config, "width": width})
         changed.save(folder / "scratch").rename(ablation / f"{name}.json")
     _, written, _ = write_report(folder / "boards", folder / "results")
     return written

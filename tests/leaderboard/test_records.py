@@ -68,7 +68,15 @@ def test_models_of_both_kinds_share_users_and_split(tiny: str, quiet: dict[str, 
         (lambda text: "[]", "schema None"),
         (lambda text: '{"schema": 1, "dataset": "tiny", "users": []}', "no record of a run"),
         (lambda text: json.dumps({**json.loads(text), "ranks": json.loads(text)["ranks"][1:]}), "a rank for each user"),
-        (lambda text: json.dumps({**json.loads(text), "ranks": None}), "a rank for each user"),
+        (lambda text: json.dumps({**json.loads(text), "ranks": None}), "ranks is no list"),
+        (lambda text: json.dumps({**json.loads(text), "hardware": None}), "hardware is no dict"),
+        (lambda text: json.dumps({**json.loads(text), "seconds": float("nan")}), "seconds is no float"),
+        (lambda text: json.dumps({**json.loads(text), "valid": {"ndcg@10": None}}), "valid holds what is no number"),
+        (lambda text: _with_rank(text, None), "rank None is no place"),
+        (lambda text: _with_rank(text, 0), "rank 0 is no place"),
+        (lambda text: _with_rank(text, "x"), "rank 'x' is no place"),
+        (lambda text: json.dumps({**json.loads(text), "curve": [{"epoch": 0}]}), "a point of its curve lacks"),
+        (lambda text: json.dumps({**json.loads(text), "config_hash": "0" * 12}), "its configuration has hash"),
     ],
 )
 def test_spoiled_records_are_refused(tiny: str, quiet: dict[str, Any], spoil: Any, reason: str) -> None:
@@ -94,3 +102,8 @@ def test_a_folder_is_no_record(tmp_path: Path) -> None:
 def test_a_missing_record_is_named() -> None:
     with pytest.raises(UserError, match=r"nowhere\.json does not exist"):
         read_record("nowhere.json")
+
+
+def _with_rank(text: str, rank: Any) -> str:
+    values = json.loads(text)
+    return json.dumps({**values, "ranks": [*values["ranks"][:-1], rank]})

@@ -12,21 +12,23 @@ from xml.etree import ElementTree
 import numpy as np
 import pytest
 
+from recbole_attnseq.errors import UserError
 from recbole_attnseq.leaderboard.ablation import read_trials
 from recbole_attnseq.leaderboard.board import read_board
 from recbole_attnseq.leaderboard.cells import cells_of, write_failure
 from recbole_attnseq.leaderboard.facts import facts_path, popularity_bounds, read_facts
 from recbole_attnseq.leaderboard.html_page import html
 from recbole_attnseq.leaderboard.markdown_page import markdown
+from recbole_attnseq.leaderboard.marks import BUCKETED, COARSE
 from recbole_attnseq.leaderboard.measures import per_target
 from recbole_attnseq.leaderboard.picture import picture
 from recbole_attnseq.leaderboard.published import PUBLISHED
 from recbole_attnseq.leaderboard.records import RunRecord, read_record
 from recbole_attnseq.leaderboard.report import assemble, write_report
 from recbole_attnseq.leaderboard.significance import compare, holm
-from recbole_attnseq.leaderboard.standings import BUCKETED, aligned, command_of
+from recbole_attnseq.leaderboard.standings import aligned, command_of
 from recbole_attnseq.training.processes import write_whole
-from tests.leaderboard.fakes import SPLIT, fake_facts, fake_record, fill, ranks, write_board
+from tests.leaderboard.fakes import SETTINGS, SPLIT, fake_facts, fake_record, fill, ranks, with_config, write_board
 
 ROOT = Path(__file__).resolve().parents[2]
 NETWORK = {"settings": {"train_neg_sample_args": None}}  # what RecBole's cross-entropy wants
@@ -198,8 +200,57 @@ def test_a_record_of_another_protocol_is_never_averaged_in(boards: Path) -> None
     (table,) = assemble(boards, RESULTS)["tables"]
     (row,) = [row for row in table["rows"] if row["name"] == "STAMP"]
     assert row["runs"] == []
-    assert row["empty"] == [[2020, "its record is of another split or protocol"]]
+    assert row["empty"] == [[2020, "its record is of another split or protocol, or has other users"]]
     assert f"exclude_history {other}, the table's {not other}" in table["notes"][0]
+
+
+def test_a_record_of_other_users_is_named_and_left_out(boards: Path) -> None:
+    """With the split's facts they say who is wrong; without, the many do."""
+    (cell,) = [c for c in cells_of(read_board(boards / "tiny.yaml"), Path("none")) if c.row.name == "STAMP"]
+    record = fake_record(cell, ranks(5, 0.9))  # it would be the first
+    dataclasses.replace(record, users=record.users[1:], ranks=record.ranks[1:]).save(RESULTS / "runs")
+    for _ in range(2):
+        (table,) = assemble(boards, RESULTS)["tables"]
+        assert [row["name"] for row in table["rows"] if row["runs"]] == ["AttnSeq", "BPR", "Pop"]
+        assert any(f"{record.name} has other users than its split: left out" in note for note in table["notes"])
+        facts_path(RESULTS / "runs", "tiny", SPLIT).unlink(missing_ok=True)
+
+
+def test_the_split_that_the_data_give_now_decides(boards: Path) -> None:
+    """Data were made anew and one cell ran on them: it counts, the others are to be run again."""
+    board = read_board(boards / "tiny.yaml")
+    (cell,) = [c for c in cells_of(board, Path("none")) if c.row.name == "STAMP"]
+    fake_record(cell, ranks(5, 0.5), split="0" * 16).save(RESULTS / "runs")
+    fake_facts("tiny", split="0" * 16).save(RESULTS / "runs")
+    (table,) = assemble(boards, RESULTS, splits={board.path: {"tiny": "0" * 16}})["tables"]
+    assert [row["name"] for row in table["rows"] if row["runs"]] == ["STAMP"]
+    assert {why for row in table["rows"] for _, why in row["empty"]} == {"to be run again"}
+    (table,) = assemble(boards, RESULTS)["tables"]
+    assert "STAMP" not in [row["name"] for row in table["rows"] if row["runs"]], "where they are not known, most do"
+
+
+def test_marks_of_how_a_row_was_made(boards: Path) -> None:
+    """Ranked in bfloat16 by older code: a mark and its meaning; trained in two precisions: a note."""
+    assert COARSE not in markdown(assemble(boards, RESULTS))
+    cells = [c for c in cells_of(read_board(boards / "tiny.yaml"), Path("none")) if c.row.name == "AttnSeq"]
+    for cell, notes in zip(cells, ({"ranking": "bfloat16"}, {}), strict=True):
+        record = read_record(cell.record_path(RESULTS / "runs"))
+        precision = "bfloat16" if notes else "float32"
+        changed = {**record.notes, **notes, "resolved": {"precision": precision}}
+        dataclasses.replace(record, notes=changed).save(RESULTS / "runs")
+    page = markdown(assemble(boards, RESULTS))
+    assert f"| AttnSeq {COARSE} | 2 |" in page
+    assert f"{COARSE}: some of its records" in page
+    assert "- AttnSeq: its seeds were trained in different precisions (bfloat16, float32)." in page
+
+
+def test_every_compared_metric_is_shown(workdir: Path) -> None:
+    fill(write_board(workdir / "boards", MODELS, compare=["NDCG@10", "Recall@5"]), RESULTS, QUALITY)
+    report = assemble(workdir / "boards", RESULTS)
+    found = report["tables"][0]["rows"][0]["versus"]["recall@5"]
+    page = markdown(report)
+    assert "<summary>Against the best other row by Recall@5</summary>" in page
+    assert f"{found['difference']:+.4f} [{found['low']:+.4f}, {found['high']:+.4f}] BPR" in page
 
 
 def test_equal_settings_that_gave_two_results_are_two_trials(workdir: Path) -> None:
@@ -273,6 +324,17 @@ def test_facts_survive_their_file(workdir: Path) -> None:
     assert read_facts(facts_path("runs", "tiny", SPLIT)) == facts
 
 
+@pytest.mark.parametrize("change", [{"history": [1]}, {"popularity": None}, {"users": ["a", "b"]}, {"history": ["x"]}])
+def test_spoilt_facts_are_refused(workdir: Path, change: dict[str, Any]) -> None:
+    path = fake_facts("tiny", users=1).save("runs")
+    path.write_text(json.dumps({**json.loads(path.read_text()), "history": [3], "popularity": [0]} | change))
+    if change == {"history": [1]}:
+        assert read_facts(path).history == [1]
+        return
+    with pytest.raises(UserError, match="are corrupt"):
+        read_facts(path)
+
+
 def test_one_change_stands_beside_the_default(workdir: Path) -> None:
     """Seeds of a trial are one bar, against the default's same seeds; what auto meant is no change."""
     board = write_board(workdir / "boards", {"AttnSeq": {"seeds": [2020, 2021, 2022]}})
@@ -283,20 +345,20 @@ def test_one_change_stands_beside_the_default(workdir: Path) -> None:
     def trial(name: str, record: RunRecord, gain: float, **settings: object) -> None:
         valid = {"ndcg@10": record.valid["ndcg@10"] + gain}
         config = {**record.config, "embedding_dropout_prob": 0.5, **settings}
-        changed = dataclasses.replace(record, valid=valid, config=config)
+        changed = with_config(record, config, valid=valid)
         changed.save("scratch").rename(place / f"{name}_{record.seed}.json")
 
-    config = {"embedding_dropout_prob": "auto", "width": 64, "history_negatives": "auto"}
     for cell, valid in zip(cells_of(read_board(board), Path("none")), (0.3, 0.2, 0.1), strict=True):
         record = read_record(cell.record_path(RESULTS / "runs"))
-        record = dataclasses.replace(record, config=config, valid={"ndcg@10": valid})
+        assert (record.config["embedding_dropout_prob"], record.config["history_negatives"]) == ("auto", "auto")
+        record = dataclasses.replace(record, valid={"ndcg@10": valid})
         record.save(RESULTS / "runs")
         if record.seed != 2022:
-            trial("wide", record, 0.05, width=128)
-        trial("three_changes", record, 0.5, width=1, history_negatives=True, embedding_dropout_prob=0.1)
+            trial("wide", record, 0.05, hidden_size=128)
+        trial("three_changes", record, 0.5, hidden_size=1, history_negatives=True, embedding_dropout_prob=0.1)
         trial("other_code", record, 0.5, experiment="a filter")
-        old = {key: value for key, value in config.items() if key != "history_negatives"}
-        before = dataclasses.replace(record, config=old, ranks=[*record.ranks[1:], record.ranks[0]])
+        old = {key: value for key, value in record.config.items() if key != "history_negatives"}
+        before = with_config(record, old, ranks=[*record.ranks[1:], record.ranks[0]])
         trial("before_the_key", before, -0.05)
         other_rule = dataclasses.replace(record, notes={"resolved": {"embedding_dropout_prob": 0.3}})
         trial("other_rule", other_rule, -0.06, embedding_dropout_prob="auto")
@@ -310,7 +372,7 @@ def test_one_change_stands_beside_the_default(workdir: Path) -> None:
     wide = bars["wide"]
     assert (wide["valid"], wide["low"], wide["high"]) == (0.3, 0.25, 0.35)
     assert wide["against"] == 0.05  # of the seeds that both have; the default's mean over three is 0.2
-    assert wide["differs"] == "width=128"
+    assert wide["differs"] == "hidden_size=128"
     assert [seed for seed, _ in wide["files"]] == [2020, 2021]
     assert all((RESULTS / file).is_file() for bar in group["bars"] for _, file in bar["files"])
     assert bars["other_code"]["differs"] == "experiment=a filter"
@@ -323,21 +385,22 @@ def test_one_change_stands_beside_the_default(workdir: Path) -> None:
 
 def test_a_run_cut_short_is_no_change_of_one_setting(workdir: Path) -> None:
     """Its figure tells of the cut; one that ends by its patience has one evaluation more after its best."""
-    board = write_board(workdir / "boards", {"AttnSeq": None})
+    settings = {**SETTINGS, "stopping_step": 3, "epochs": 100}
+    board = write_board(workdir / "boards", {"AttnSeq": None}, settings=settings)
     fill(board, RESULTS, {"AttnSeq": 0.2})
     cell = cells_of(read_board(board), Path("none"))[0]
     record = read_record(cell.record_path(RESULTS / "runs"))
     place = RESULTS / "ablation" / "tiny"
     place.mkdir(parents=True)
-    dataclasses.replace(record, config={"width": 64}).save(RESULTS / "runs")
-    config = {"stopping_step": 3, "epochs": 100}
+    curve = [{"epoch": epoch, "valid": 0.1, "processor_seconds": 1.0} for epoch in range(10)]
+    record = dataclasses.replace(record, best_epoch=5, curve=curve)
+    record.save(RESULTS / "runs")
     for name, width, epochs in (("cut", 32, 9), ("whole", 128, 10)):
-        curve = [{"epoch": epoch, "valid": 0.1, "processor_seconds": 1.0} for epoch in range(epochs)]
-        changed = dataclasses.replace(record, config={**config, "width": width}, best_epoch=5, curve=curve)
+        changed = with_config(record, {**record.config, "hidden_size": width}, curve=curve[:epochs])
         changed.save("scratch").rename(place / f"{name}.json")
     (group,) = assemble(workdir / "boards", RESULTS)["ablation"]
     bars = {bar["name"]: (bar["near"], bar["differs"]) for bar in group["bars"] if bar["name"] != "the default"}
-    assert bars == {"cut": (False, "epochs=9, width=32"), "whole": (True, "width=128")}
+    assert bars == {"cut": (False, "epochs=9, hidden_size=32"), "whole": (True, "hidden_size=128")}
 
 
 def test_seeds_of_two_codes_are_two_trials(workdir: Path) -> None:
@@ -350,7 +413,7 @@ def test_seeds_of_two_codes_are_two_trials(workdir: Path) -> None:
     for name, seed, commit, shift in (("a", 2020, "old", 1), ("b_2020", 2020, "new", 2), ("b_2021", 2021, "new", 3)):
         ranks = [*record.ranks[shift:], *record.ranks[:shift]]
         config = {**record.config, "width": 128}
-        changed = dataclasses.replace(record, config=config, seed=seed, commit=commit, ranks=ranks)
+        changed = with_config(record, config, seed=seed, commit=commit, ranks=ranks)
         changed.save("scratch").rename(place / f"{name}.json")
     (group,) = assemble(workdir / "boards", RESULTS)["ablation"]
     seeds = {bar["name"]: [seed for seed, _ in bar["files"]] for bar in group["bars"]}
@@ -362,10 +425,10 @@ def test_trials_are_apart_by_candidates_and_say_what_they_changed(boards: Path) 
     record = read_record(next((RESULTS / "runs" / "tiny").glob("Pop-*.json")))
 
     def trial(name: str, valid: float, seen_left_out: bool, **settings: object) -> None:
-        changed = dataclasses.replace(
+        changed = with_config(
             record,
+            {"dropout": 0.5, "epochs": 3, **settings},
             valid={**record.valid, "ndcg@10": valid},
-            config={"dropout": 0.5, "epochs": 3, **settings},
             protocol={**record.protocol, "exclude_history": seen_left_out},
         )
         changed.save(place.parent.parent / "scratch").rename(place / f"{name}.json")

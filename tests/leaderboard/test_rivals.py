@@ -13,12 +13,13 @@ from recbole_attnseq.cli import main
 from recbole_attnseq.leaderboard.board import read_board
 from recbole_attnseq.leaderboard.cells import best_yaml, cells_of
 from recbole_attnseq.leaderboard.markdown_page import markdown
+from recbole_attnseq.leaderboard.marks import BUCKETED
 from recbole_attnseq.leaderboard.measures import per_target
 from recbole_attnseq.leaderboard.records import read_record
 from recbole_attnseq.leaderboard.report import assemble
 from recbole_attnseq.leaderboard.rivals import FOREIGN, MARKS, summary
 from recbole_attnseq.leaderboard.significance import compare
-from recbole_attnseq.leaderboard.standings import BUCKETED, processors
+from recbole_attnseq.leaderboard.standings import processors
 from recbole_attnseq.leaderboard.tables import insert
 from tests.leaderboard.fakes import fill, write_board
 
@@ -159,7 +160,10 @@ def test_p_values_are_corrected_and_what_is_not_significant_is_marked(workdir: P
     found = {**sides, "difference": 0.1, "low": 0.05, "high": 0.15, "run": 1, "listed": 9, "networks": True}
     found |= {"processors": "one", "with_seeds": [0.01, 0.19, 0.03]}
     report: dict[str, Any] = {
-        "tables": [{"board": name, "rivals": [{**found, "p": p}]} for name, p in (("first", 0.02), ("second", 0.04))]
+        "tables": [
+            {"board": name, "dataset": name, "rivals": [{**found, "p": p}]}
+            for name, p in (("first", 0.02), ("second", 0.04))
+        ]
     }
     first, second = summary(report).splitlines()[2:]
     assert first == (

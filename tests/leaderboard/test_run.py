@@ -174,6 +174,8 @@ def test_facts_do_not_depend_on_the_kind_of_model(tiny: str, workdir: Path) -> N
     [
         (["--rows", "Popp"], "no row 'Popp'; there are: Pop"),
         (["--seeds", "9"], "no cell has 9"),
+        (["--rows", "Pop", "--seeds", "7"], "no cell is of both; seeds there are: Pop: 2020"),
+        (["--rows", "Pop", "--seeds", "7", "--dry-run"], "no cell is of both"),
         (["--dry-run", "--report-only"], "exclude each other"),
         (["--page", "README.md"], "cannot read the page README.md"),
         (["--config", "none.yaml"], "none.yaml does not exist"),
@@ -183,7 +185,7 @@ def test_facts_do_not_depend_on_the_kind_of_model(tiny: str, workdir: Path) -> N
 def test_bad_flags_are_refused(
     tiny: str, workdir: Path, flags: list[str], words: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    write_board(workdir / "boards", {"Pop": None})
+    write_board(workdir / "boards", {"Pop": None, "BPR": {"seeds": [7]}})
     assert _leaderboard(*flags) == 2
     assert words in capsys.readouterr().err
 

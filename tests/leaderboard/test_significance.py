@@ -13,6 +13,7 @@ from recbole_attnseq.leaderboard.significance import (
     compare_with_seeds,
     holm,
     mean_and_deviation,
+    per_user,
     randomisation_test,
 )
 
@@ -163,3 +164,25 @@ def test_mean_and_deviation() -> None:
     mean, deviation = mean_and_deviation([1.0, 2.0, 4.0])
     assert mean == pytest.approx(7 / 3)
     assert deviation == pytest.approx(stats.tstd([1.0, 2.0, 4.0]))
+
+
+def test_a_users_targets_are_taken_together() -> None:
+    """The mean stays; a user with three equal targets is one draw, not three."""
+    users = ["b", "a", "b", "c", "b"]
+    values = np.array([[1.0, 0.5, 1.0, 0.0, 1.0], [0.0, 1.0, 0.0, 1.0, 0.0]])
+    each = per_user(values, users)
+    assert each.shape == (2, 3)
+    np.testing.assert_allclose(each, np.array([[3.0, 0.5, 0.0], [0.0, 1.0, 1.0]]) * 3 / 5)
+    np.testing.assert_allclose(each.mean(axis=1), values.mean(axis=1))
+    np.testing.assert_allclose(per_user(values[0], users), each[0])
+    assert per_user(values, list("abcde")) is values
+
+
+def test_many_targets_of_few_users_make_no_small_p() -> None:
+    """Five users of forty targets each, whose differences are the users': by targets certain, by users chance."""
+    random = np.random.default_rng(0)
+    users = [f"u{user}" for user in range(5) for _ in range(40)]
+    difference = np.repeat([0.3, 0.2, -0.05, 0.1, -0.1], 40) + random.normal(0, 0.01, 200)
+    none = np.zeros(200)
+    assert compare(difference, none).p < 0.001
+    assert compare(per_user(difference, users), per_user(none, users)).p > 0.1

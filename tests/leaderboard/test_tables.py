@@ -67,6 +67,14 @@ def test_runs_of_two_protocols_stand_apart(workdir: Path) -> None:
         read_folder(folder)
 
 
+def test_copies_of_a_run_count_once_and_two_results_are_refused(workdir: Path) -> None:
+    board = read_board(write_board(workdir / "boards", {"Pop": {"seeds": [1, 2]}}))
+    one, two = (fake_record(cell, ranks(cell.seed, 0.1)) for cell in cells_of(board, Path("none")))
+    assert markdown([one, two, one]) == markdown([one, two])
+    with pytest.raises(UserError, match=rf"two records of {one.name} disagree"):
+        markdown([one, two, dataclasses.replace(one, ranks=two.ranks)])
+
+
 def test_an_empty_folder_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="no records"):
         read_folder(tmp_path)

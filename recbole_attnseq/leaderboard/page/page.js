@@ -3,7 +3,10 @@ const report = JSON.parse(document.getElementById("data").textContent);
 const SVG = "http://www.w3.org/2000/svg";
 const NAMES = { recall: "Recall", ndcg: "NDCG", mrr: "MRR", hit: "Hit", precision: "Precision", f1: "F1",
   itemcoverage: "Coverage", giniindex: "Gini index", averagepopularity: "Popularity", tailpercentage: "Tail share" };
-const SMALLER = new Set(["giniindex", "averagepopularity", "epochs", "epoch", "processor", "memory", "parameters", "p"]);
+const SMALLER = new Set(["giniindex", "averagepopularity", "epochs", "epoch", "processor", "memory", "parameters"]);
+const named = (row) => row.name + (row.bucketed ? " §" : "") + (row.coarse ? " ‡" : "");
+const isTest = (key) => key.startsWith("versus ") || key.startsWith("p ");
+const smaller = (key) => SMALLER.has(key) || key.startsWith("p ");
 const state = { dataset: "", columns: "accuracy", cutoff: "10", sort: {}, lit: {} };
 
 function make(tag, attributes = {}, ...children) {
@@ -51,16 +54,19 @@ function columnsOf(table) {
     return [cost("epochs", "Epochs", grouped), cost("epoch", "s an epoch", (v) => v.toFixed(2)),
       cost("processor", "s in all", grouped), cost("processors", "processor", (name) => name), cost("memory", "peak MiB", grouped), cost("parameters", "parameters", grouped)];
   }
-  const tested = table.compared.find((name) => name === at("ndcg")) || table.compared[0];
-  const versus = (row) => row.versus[tested];
-  return [...["ndcg", "recall"].map(metric),
-    { key: "versus", label: `against the best other (${shown(tested)})`, text: (row) => {
-      const found = versus(row);
-      if (!found) return "only row";
-      return `${signed(found.difference)} [${signed(found.low)}, ${signed(found.high)}] ${found.other}${found.significant ? "" : " ≈"}`;
-    }, value: (row) => (versus(row) ? versus(row).difference : null) },
-    { key: "p", label: "p", value: (row) => (versus(row) ? versus(row).holm : null),
-      text: (row) => (versus(row) ? four(versus(row).holm) : "") },
+  const here = table.compared.filter((name) => name.endsWith(`@${state.cutoff}`));
+  const against = (here.length ? here : table.compared.slice(0, 1)).flatMap((tested) => {
+    const versus = (row) => row.versus[tested];
+    return [
+      { key: `versus ${tested}`, label: `against the best other row (${shown(tested)})`, text: (row) => {
+        const found = versus(row);
+        if (!found) return "only row";
+        return `${signed(found.difference)} [${signed(found.low)}, ${signed(found.high)}] ${found.other}${found.significant ? "" : " ≈"}`;
+      }, value: (row) => (versus(row) ? versus(row).difference : null) },
+      { key: `p ${tested}`, label: `p (${shown(tested)})`, value: (row) => (versus(row) ? versus(row).holm : null),
+        text: (row) => (versus(row) ? four(versus(row).holm) : "") }];
+  });
+  return [...["ndcg", "recall"].map(metric), ...against,
     ...["mrr", "hit", "precision", "f1"].map(metric)];
 }
 
@@ -89,18 +95,18 @@ function mainTable(table) {
     const sign = here ? (order.down ? " ▼" : " ▲") : "";
     return make("th", { scope: "col", "aria-sort": here ? (order.down ? "descending" : "ascending") : "none" },
       make("button", { type: "button", "data-key": column.key, onclick: () => {
-        const down = here ? !order.down : !(SMALLER.has(column.key) || ["name", "processors"].includes(column.key));
+        const down = here ? !order.down : !(smaller(column.key) || ["name", "processors"].includes(column.key));
         state.sort[key] = { key: column.key, down };
         render();
-        document.querySelector(`section[data-title="${CSS.escape(key)}"] button[data-key="${column.key}"]`).focus();
+        document.querySelector(`section[data-title="${CSS.escape(key)}"] button[data-key="${CSS.escape(column.key)}"]`).focus();
       } }, column.label + sign));
   });
-  const best = new Map(columns.slice(2).filter((c) => !["versus", "p", "processors"].includes(c.key)).map((column) => {
+  const best = new Map(columns.slice(2).filter((c) => !isTest(c.key) && c.key !== "processors").map((column) => {
     const values = full.map(column.value).filter((value) => value !== null);
-    return [column.key, SMALLER.has(column.key) ? Math.min(...values) : Math.max(...values)];
+    return [column.key, smaller(column.key) ? Math.min(...values) : Math.max(...values)];
   }));
   const body = full.map((row) => make("tr", { class: row.model === "AttnSeq" ? "ours" : null },
-    make("th", { scope: "row" }, row.bucketed ? `${row.name} §` : row.name),
+    make("th", { scope: "row" }, named(row)),
     ...columns.slice(1).map((column) => make("td", { class: best.get(column.key) === column.value(row) ? "best" : null }, column.text(row))),
     recordsCell(row)));
   for (const row of table.rows.filter((one) => !one.runs.length)) {
@@ -303,9 +309,19 @@ function section(table) {
   return node;
 }
 
+/* AttnSeq against the best of the others: what LEADERBOARD.md begins with. */
+function rivals() {
+  const rows = report.rivals.rows.filter(([dataset]) => !state.dataset || dataset === state.dataset).map(([, cells]) => cells);
+  if (!rows.length) return [];
+  const name = "AttnSeq against the best of the others";
+  return [make("div", { id: "rivals" }, make("h2", {}, name),
+    make("p", { class: "quiet" }, "AttnSeq by default, then the row of its that validation prefers, in brackets. Its rival is the best model of others on test; “of” counts the rows of theirs that have run. The first interval and p are over other users, the second over other users and other seeds; each p is corrected for its column. † not all on one kind of processor."),
+    plainTable(report.rivals.heads, rows, name))];
+}
+
 function render() {
   const tables = report.tables.filter((table) => !state.dataset || table.dataset === state.dataset);
-  document.getElementById("tables").replaceChildren(...tables.map(section));
+  document.getElementById("tables").replaceChildren(...rivals(), ...tables.map(section));
   const rows = tables.reduce((sum, table) => sum + table.rows.length, 0);
   document.getElementById("status").textContent = `${tables.length} table${tables.length === 1 ? "" : "s"}, ${rows} rows.`;
 }
@@ -322,7 +338,8 @@ function start() {
   }
   document.getElementById("controls").addEventListener("submit", (event) => event.preventDefault());
   const rows = report.tables.flatMap((table) => table.rows);
-  const there = { RecentPop: rows.some((row) => row.model === "RecentPop"), bucketed: rows.some((row) => row.bucketed) };
+  const there = { RecentPop: rows.some((row) => row.model === "RecentPop"), bucketed: rows.some((row) => row.bucketed),
+    coarse: rows.some((row) => row.coarse) };
   for (const words of document.querySelectorAll("[data-when]")) words.hidden = !there[words.dataset.when];
   render();
   const rest = document.getElementById("rest");
