@@ -13,13 +13,15 @@ from recbole.model.abstract_recommender import SequentialRecommender
 from recbole.utils import InputType
 from torch import Tensor
 
-from recbole_attnseq.data.dataset import MOMENT, training_events
+from recbole_attnseq.data.dataset import MOMENT, sequence_store, training_events
 from recbole_attnseq.data_rules import counts_of, dropouts, history_negatives
 from recbole_attnseq.errors import UserError
 from recbole_attnseq.extensions import import_a_models
 from recbole_attnseq.item_features import item_features
+from recbole_attnseq.item_neighbours import check_neighbours, item_neighbours
 from recbole_attnseq.nn.ensemble import Ensemble
 from recbole_attnseq.nn.item_encoders import ITEM_ENCODERS
+from recbole_attnseq.nn.item_lists import ItemLists
 from recbole_attnseq.nn.losses import LOSSES
 from recbole_attnseq.nn.network import Network
 from recbole_attnseq.nn.packing import Packing
@@ -59,13 +61,7 @@ class AttnSeq(SequentialRecommender):  # type: ignore[misc]
         may_be_sparse = config["single_spec"] and not dense_only
         large = LOSSES[settings.loss_type].sampled and self.n_items > SPARSE_ABOVE and not settings.item_dense
         sparse = config["sparse_updates"] if config["sparse_updates"] != "auto" else large and may_be_sparse
-        wanted = ITEM_ENCODERS[settings.item_encoder].uses_features
-        features = item_features(dataset, config["selected_features"]) if wanted else None
-        if config["selected_features"] and not wanted:
-            getLogger().warning(
-                f"selected_features is {config['selected_features']}, but item_encoder '{settings.item_encoder}' uses "
-                "none: set item_encoder=features to learn from them."
-            )
+        lists = item_lists(settings.item_encoder, config, dataset)
         compared = history_negatives(config, dataset)
         self.resolved = {**follows, "history_negatives": compared, "sparse_updates": bool(sparse)}  # auto no more
 
@@ -78,7 +74,7 @@ class AttnSeq(SequentialRecommender):  # type: ignore[misc]
                 budget=budget,
                 sparse=bool(sparse),
                 history_negatives=compared,
-                features=features,
+                item_lists=lists,
                 trends=Trends(events, spans) if events is not None else None,
             )
 
@@ -130,6 +126,26 @@ class AttnSeq(SequentialRecommender):  # type: ignore[misc]
         column = torch.arange(item_seq.shape[1], device=item_seq.device)
         packing = Packing(item_seq_len, self.max_seq_length)
         return self.network.states(item_seq[column < item_seq_len[:, None]], packing)[packing.last]
+
+
+def item_lists(item_encoder: str, config: Any, dataset: Any) -> ItemLists | None:
+    """What the item encoder of that name is made with, from the training part of the data; None where it is nothing.
+
+    Raises:
+        UserError: the settings that say which lists cannot work.
+    """
+    made_with = ITEM_ENCODERS[item_encoder].made_with
+    if config["selected_features"] and made_with != "features":
+        getLogger().warning(
+            f"selected_features is {config['selected_features']}, but item_encoder '{item_encoder}' uses "
+            "none: set item_encoder=features to learn from them."
+        )
+    if made_with == "features":
+        return item_features(dataset, config["selected_features"])
+    if made_with == "neighbours":
+        window, limit = check_neighbours(config["neighbour_window"], config["neighbour_limit"])
+        return item_neighbours(sequence_store(dataset), dataset.item_num, window, limit)
+    return None
 
 
 def elements(megabytes: object) -> int:

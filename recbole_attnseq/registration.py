@@ -15,6 +15,7 @@ from importlib.resources import files
 from typing import Any
 
 from recbole_attnseq.errors import UserError
+from recbole_attnseq.item_neighbours import LIMIT, WINDOW, check_neighbours
 from recbole_attnseq.recbole_settings import check_common
 from recbole_attnseq.shipped import dataset_settings
 
@@ -26,10 +27,11 @@ _OPTIONAL_KEYS = (
     "model", "dataset", "config_files", "local_rank", "world_size", "ip", "port", "nproc", "offset",
     "benchmark_filename", "single_spec", "encoding", "reg_weight", "numerical_features", "wandb_project",
     "split_hash", "dataset_config", "selected_features", "members", "trends", "extensions",
+    "neighbour_window", "neighbour_limit",
 )  # fmt: skip
 # Hyper-parameters that defaults.yaml leaves out, so that what does not use them is the same run as before there were
 # any, with what it means to leave them out.
-UNSAID = {"members": 1, "trends": None}
+UNSAID = {"members": 1, "trends": None, "neighbour_window": WINDOW, "neighbour_limit": LIMIT}
 
 
 class _Nothing:
@@ -215,8 +217,9 @@ def check_settings(values: dict[str, Any]) -> None:
             f"sparse_updates is True, but loss_type '{values['loss_type']}' updates every item at each step: choose a "
             "sampled loss, such as sampled_softmax, or set sparse_updates to auto."
         )
-    if ITEM_ENCODERS[values["item_encoder"]].uses_features:
+    if ITEM_ENCODERS[values["item_encoder"]].made_with == "features":
         check_selected(values.get("selected_features"))
+    check_neighbours(values.get("neighbour_window"), values.get("neighbour_limit"))
     if values.get("weight_average"):  # 0, False and nothing mean that there is none
         check_decay(values["weight_average"])
 

@@ -13,7 +13,8 @@ from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from recbole_attnseq.data_rules import dropouts
-from recbole_attnseq.nn.item_encoders import ITEM_ENCODERS, ItemFeatures
+from recbole_attnseq.nn.item_encoders import ITEM_ENCODERS
+from recbole_attnseq.nn.item_lists import ItemLists
 from recbole_attnseq.nn.network import Network
 from recbole_attnseq.nn.packing import Packing
 from recbole_attnseq.nn.settings import NetworkSettings
@@ -87,21 +88,26 @@ def network(
     """A tiny stirred network in evaluation mode."""
     torch.manual_seed(seed)
     chosen = settings(**changes)
-    features = item_features(chosen.items) if ITEM_ENCODERS[chosen.item_encoder].uses_features else None
-    built = Network(chosen, budget=budget, history_negatives=history_negatives, features=features).to(dtype)
+    lists = item_lists(chosen.items, ITEM_ENCODERS[chosen.item_encoder].made_with)
+    built = Network(chosen, budget=budget, history_negatives=history_negatives, item_lists=lists).to(dtype)
     stir(built, seed)
     return built.eval()
 
 
-def item_features(items: int) -> ItemFeatures:
-    """Item n has n % 4 of five features, padding none; the shares of each add up to 1."""
-    lists = [[(item + k) % 5 for k in range(item % 4)] for item in range(items)]
+def item_lists(items: int, made_with: str | None = "features") -> ItemLists | None:
+    """Item n has n % 4 of five features, or of the items after it; padding none; the shares of each add up to 1."""
+    if made_with is None:
+        return None
+    if made_with == "features":
+        lists = [[(item + k) % 5 for k in range(item % 4)] for item in range(items)]
+    else:
+        lists = [[(item + k) % (items - 1) + 1 for k in range(item % 4)] for item in range(items)]
     lengths = torch.tensor([0, *map(len, lists)])
-    return ItemFeatures(
+    return ItemLists(
         offsets=lengths.cumsum(0),
         values=torch.tensor([value for row in lists for value in row]),
         weights=torch.tensor([1 / len(row) for row in lists for _ in row]),
-        count=5,
+        count=5 if made_with == "features" else items,
     )
 
 

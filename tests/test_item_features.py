@@ -13,7 +13,7 @@ import torch
 from recbole_attnseq.errors import UserError
 from recbole_attnseq.item_features import item_features
 from recbole_attnseq.model import AttnSeq
-from recbole_attnseq.nn.item_encoders import ItemFeatures
+from recbole_attnseq.nn.item_lists import ItemLists
 from recbole_attnseq.training.session import configure, train
 from tests.atomic_files import write_table
 from tests.data.test_dataset import parts
@@ -58,7 +58,7 @@ def test_a_token_that_occurs_twice_counts_twice(workdir: Path) -> None:
     rows = [(f"i{i}", "a b a a" if i == 2 else "b") for i in range(6)]
     write_table(workdir / "dataset" / "twice" / "twice.item", "item_id:token tags:token_seq", rows)
     dataset = parts("twice")[0]
-    features: ItemFeatures = item_features(dataset, ["tags"])
+    features: ItemLists = item_features(dataset, ["tags"])
     place = slice(*features.offsets[dataset.token2id("item_id", "i2") :][:2].tolist())
     names = dataset.field2id_token["tags"][1:][features.values[place]]
     assert dict(zip(names, features.weights[place].tolist(), strict=True)) == {"a": 0.75, "b": 0.25}

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar, Literal
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from recbole_attnseq.flat import ranges
+from recbole_attnseq.nn.item_lists import AllBags, ItemLists, bags
 from recbole_attnseq.registry import Registry
 
 ITEM_ENCODERS: Registry[type[ItemEncoder]] = Registry("item encoder")
@@ -19,10 +18,11 @@ class ItemEncoder(nn.Module):
     """What every item encoder promises: ``forward(items)`` maps (...) numbers to (..., D) vectors.
 
     Number 0 is padding. ``inputs`` embeds the history that the user encoder reads; ``forward`` gives the
-    candidates' vectors, which may differ. Where ``uses_features``, it is made with ``features``.
+    candidates' vectors, which may differ. Where ``made_with`` says of what, it is made with ``lists``: what is known
+    of each item, or its neighbours in histories.
     """
 
-    uses_features: ClassVar[bool] = False
+    made_with: ClassVar[Literal["features", "neighbours"] | None] = None
 
     def inputs(self, items: Tensor) -> Tensor:
         """Embedding (T, D) of history items (T,)."""
@@ -74,35 +74,12 @@ class IdEncoder(ItemEncoder):
         return result
 
 
-@dataclass(frozen=True)
-class ItemFeatures:
-    """What is known of items besides their numbers: a weighted list of features for each.
-
-    Attributes:
-        offsets: (N + 1,) where each item's list begins and the last one ends; padding's is empty.
-        values: (P,) features, item by item, in 0..count-1.
-        weights: (P,) how much each counts; those of one field of an item add up to 1.
-        count: how many features there are.
-    """
-
-    offsets: Tensor
-    values: Tensor
-    weights: Tensor
-    count: int
-
-
-@ITEM_ENCODERS.register("features")
-class FeatureEncoder(IdEncoder):
-    """An embedding per item plus, field by field, the mean embedding of what is known of it.
-
-    Items alike share what they are learned from, which helps those that few have taken. Vectors are sums, as in
-    factorisation machines; histories and candidates share the features' table.
+class ListEncoder(IdEncoder):
+    """An embedding per item, and a weighted list of something for each.
 
     Args:
-        features: what is known of each item.
+        lists: of every item.
     """
-
-    uses_features = True
 
     def __init__(
         self,
@@ -112,39 +89,93 @@ class FeatureEncoder(IdEncoder):
         dense: bool,
         tied: bool,
         scale: float,
-        features: ItemFeatures,
+        lists: ItemLists,
         sparse: bool = False,
     ) -> None:
         super().__init__(items=items, width=width, dense=dense, tied=tied, scale=scale, sparse=sparse)
-        self.features = nn.Embedding(features.count, width)
-        nn.init.normal_(self.features.weight, std=scale)
         self.offsets: Tensor
         self.values: Tensor
         self.weights: Tensor
         for name in ("offsets", "values", "weights"):
-            self.register_buffer(name, getattr(features, name))
+            self.register_buffer(name, getattr(lists, name))
 
-    def described(self, items: Tensor) -> Tensor:
-        """Sum over fields of the mean feature embedding (..., D) of items (...)."""
+    def sums(self, table: nn.Embedding, items: Tensor | None = None) -> Tensor:
+        """Weighted sums (..., D) of ``table``'s rows over the lists of ``items`` (...), or (N, D) over all."""
+        if items is None:
+            return bags(table.weight, self.values, self.offsets[:-1], self.weights, table.sparse)
         flat = items.flatten()
         first = self.offsets[flat]
         counts = self.offsets[flat + 1] - first
         place = ranges(first, counts)
-        return self._bags(self.values[place], counts.cumsum(0) - counts, self.weights[place]).view(*items.shape, -1)
+        starts = counts.cumsum(0) - counts
+        return bags(table.weight, self.values[place], starts, self.weights[place], table.sparse).view(*items.shape, -1)
 
-    def _bags(self, values: Tensor, starts: Tensor, weights: Tensor) -> Tensor:
-        table = self.features.weight
-        bags: Tensor = F.embedding_bag(values, table, starts, mode="sum", per_sample_weights=weights.to(table))
-        return bags
+
+@ITEM_ENCODERS.register("features")
+class FeatureEncoder(ListEncoder):
+    """An embedding per item plus, field by field, the mean embedding of what is known of it.
+
+    Items alike share what they are learned from, which helps those that few have taken. Vectors are sums, as in
+    factorisation machines; histories and candidates share the features' table.
+    """
+
+    made_with = "features"
+
+    def __init__(self, *, width: int, scale: float, lists: ItemLists, **options: Any) -> None:
+        super().__init__(width=width, scale=scale, lists=lists, **options)
+        self.features = nn.Embedding(lists.count, width)
+        nn.init.normal_(self.features.weight, std=scale)
 
     def inputs(self, items: Tensor) -> Tensor:
-        return super().inputs(items) + self.described(items)
+        return super().inputs(items) + self.sums(self.features, items)
 
     def forward(self, items: Tensor) -> Tensor:
-        result: Tensor = self.dense(self.table(items) + self.described(items))
+        result: Tensor = self.dense(self.table(items) + self.sums(self.features, items))
         return result
 
     def all(self) -> Tensor:
-        described = self._bags(self.values, self.offsets[:-1], self.weights)
-        result: Tensor = self.dense(self.table.weight + described)
+        result: Tensor = self.dense(self.table.weight + self.sums(self.features))
+        return result
+
+
+@ITEM_ENCODERS.register("neighbours")
+class NeighbourEncoder(ListEncoder):
+    """An embedding per item plus, through a gate that starts shut, the mean embedding of its neighbours in histories.
+
+    An item is also the company that it keeps: where few have taken it, its neighbours know it better than its own
+    embedding. One step of the smoothing over a graph of items that LightGCN (He et al., SIGIR 2020) does over one of
+    users and items; the lists hold each item's neighbours, with shares of how often each was one.
+    """
+
+    made_with = "neighbours"
+
+    def __init__(self, *, lists: ItemLists, **options: Any) -> None:
+        super().__init__(lists=lists, **options)
+        self.gate = nn.Parameter(torch.zeros(()))
+        back = lists.transposed()
+        self.back_offsets: Tensor
+        self.back_values: Tensor
+        self.back_weights: Tensor
+        for name in ("offsets", "values", "weights"):
+            self.register_buffer(f"back_{name}", getattr(back, name), persistent=False)
+
+    def _company(self, table: nn.Embedding, items: Tensor | None = None) -> Tensor:
+        """The gated mean embedding (..., D) of the neighbours of ``items`` (...), or (N, D) of everyone's."""
+        if table.sparse:
+            return self.gate * self.sums(table, items)
+        # Lists of frequent items are long, and a batch holds them often: everyone's at once is the less work.
+        there = (self.values, self.offsets, self.weights)
+        back = (self.back_values, self.back_offsets, self.back_weights)
+        means: Tensor = self.gate * AllBags.apply(table.weight, there, back)  # type: ignore[no-untyped-call]
+        return means if items is None else means[items]
+
+    def inputs(self, items: Tensor) -> Tensor:
+        return super().inputs(items) + self._company(self.history, items)
+
+    def forward(self, items: Tensor) -> Tensor:
+        result: Tensor = self.dense(self.table(items) + self._company(self.table, items))
+        return result
+
+    def all(self) -> Tensor:
+        result: Tensor = self.dense(self.table.weight + self._company(self.table))
         return result

@@ -11,7 +11,8 @@ from recbole_attnseq.nn.attention import ATTENTIONS
 from recbole_attnseq.nn.cross_entropy import linear_cross_entropy
 from recbole_attnseq.nn.dropout import Dropout
 from recbole_attnseq.nn.history import Histories
-from recbole_attnseq.nn.item_encoders import ITEM_ENCODERS, ItemFeatures
+from recbole_attnseq.nn.item_encoders import ITEM_ENCODERS
+from recbole_attnseq.nn.item_lists import ItemLists
 from recbole_attnseq.nn.losses import LOSSES, Softmax
 from recbole_attnseq.nn.packing import Packing
 from recbole_attnseq.nn.settings import NetworkSettings
@@ -52,12 +53,12 @@ class Network(nn.Module):
         settings: what to build.
         sparse: give the item tables sparse gradients; the optimizer must know them (sampled losses only).
         history_negatives: compare targets with the items of their own history as well, in the loss.
-        features: of the items, for an item encoder that uses them.
+        item_lists: what the item encoder is made with: features or neighbours of each item.
         trends: what was popular when, as a term of every score; the moments of requests are then asked for.
         budget: most elements of any temporary over (tokens x items), e.g. in the loss.
 
     Raises:
-        UserError: the item encoder uses features, and there are none.
+        UserError: the item encoder is made with lists, and there are none.
     """
 
     def __init__(
@@ -66,7 +67,7 @@ class Network(nn.Module):
         budget: int = 1 << 25,
         sparse: bool = False,
         history_negatives: bool = True,
-        features: ItemFeatures | None = None,
+        item_lists: ItemLists | None = None,
         trends: Trends | None = None,
     ) -> None:
         super().__init__()
@@ -74,16 +75,19 @@ class Network(nn.Module):
         self.budget = budget
         self.history_negatives = history_negatives
         self.similarity = SIMILARITIES[s.similarity]
-        if ITEM_ENCODERS[s.item_encoder].uses_features and features is None:
-            raise UserError(f"item_encoder '{s.item_encoder}' is made with features of the items, and none are given.")
-        self.item_encoder = ITEM_ENCODERS[s.item_encoder](
+        item_encoder = ITEM_ENCODERS[s.item_encoder]
+        if item_encoder.made_with and item_lists is None:
+            raise UserError(
+                f"item_encoder '{s.item_encoder}' is made with {item_encoder.made_with} of the items; none are given."
+            )
+        self.item_encoder = item_encoder(
             items=s.items,
             width=s.hidden_size,
             dense=s.item_dense,
             tied=s.tie_embeddings,
             scale=s.initializer_range,
             sparse=sparse,
-            **({"features": features} if ITEM_ENCODERS[s.item_encoder].uses_features else {}),
+            **({"lists": item_lists} if item_encoder.made_with else {}),
         )
         self.input_norm = nn.LayerNorm(s.hidden_size, eps=s.layer_norm_eps) if s.input_norm else nn.Identity()
         self.input_dropout = Dropout(s.embedding_dropout_prob)

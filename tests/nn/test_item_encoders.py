@@ -10,7 +10,7 @@ import torch
 from recbole_attnseq.errors import UserError
 from recbole_attnseq.nn.item_encoders import IdEncoder
 from recbole_attnseq.nn.network import Network
-from tests.building import settings
+from tests.building import item_lists, settings, stir
 from tests.contracts import ItemEncoderContract
 
 
@@ -66,7 +66,7 @@ class TestFeatures(ItemEncoderContract):
         assert not moved[4]
 
     def test_features_must_be_given(self) -> None:
-        with pytest.raises(UserError, match="'features' is made with features of the items, and none are given"):
+        with pytest.raises(UserError, match="'features' is made with features of the items; none are given"):
             Network(settings(item_encoder="features"))
 
     def test_what_is_known_travels_with_the_weights(self) -> None:
@@ -79,6 +79,49 @@ class TestFeatures(ItemEncoderContract):
 
 class TestFeaturesDense(ItemEncoderContract):
     name = "features"
+    changes: ClassVar[dict[str, Any]] = {"item_dense": True, "tie_embeddings": False}
+
+
+class TestNeighbours(ItemEncoderContract):
+    name = "neighbours"
+
+    def test_an_item_is_its_embedding_and_the_gated_mean_of_its_neighbours(self) -> None:
+        encoder = self.network().item_encoder
+        own, gate = encoder.table.weight, encoder.gate
+        with torch.no_grad():
+            assert gate != 0
+            torch.testing.assert_close(encoder(torch.tensor(3)), own[3] + gate * (own[4] + own[5] + own[6]) / 3)
+            torch.testing.assert_close(encoder(torch.tensor(8)), own[8])
+            torch.testing.assert_close(encoder.inputs(torch.tensor([9]))[0], own[9] + gate * own[10])
+
+    def test_a_shut_gate_is_the_encoder_of_items_alone(self) -> None:
+        built = Network(settings(item_encoder="neighbours"), item_lists=item_lists(12, "neighbours")).double()
+        with torch.no_grad():
+            assert built.item_encoder.all().equal(built.item_encoder.table.weight)
+        vectors = built.item_encoder.all()
+        vectors.square().sum().backward()
+        assert built.item_encoder.gate.grad != 0, "and it can open"
+
+    def test_sparse_gradients_are_the_dense_ones(self) -> None:
+        found = []
+        for sparse in (False, True):
+            torch.manual_seed(0)
+            lists = item_lists(12, "neighbours")
+            built = Network(settings(item_encoder="neighbours"), item_lists=lists, sparse=sparse).double()
+            stir(built)
+            encoder = built.item_encoder
+            items, candidates = torch.tensor([3, 3, 9, 0]), torch.tensor([[7, 2], [8, 3]])
+            weights = torch.arange(4.0).double()
+            loss = (encoder.inputs(items) * weights[:, None]).square().sum() + encoder(candidates).sin().sum()
+            loss.backward()
+            gradient = encoder.table.weight.grad
+            assert gradient.is_sparse == sparse
+            found.append([loss.detach(), gradient.to_dense()[1:], encoder.gate.grad])
+        torch.testing.assert_close(*found)
+
+
+class TestNeighboursDense(ItemEncoderContract):
+    name = "neighbours"
     changes: ClassVar[dict[str, Any]] = {"item_dense": True, "tie_embeddings": False}
 
 
