@@ -275,3 +275,18 @@ def test_data_cannot_end_their_element(page: Path) -> None:
     report = assemble(page.parents[1] / "boards", page.parent)
     report["skipped"] = ["</script><script>alert(1)</script>"]
     assert "</script><script>alert" not in html(report)
+
+
+def test_the_committed_page_opens_with_all_its_tables(browser: Any) -> None:
+    committed = Path(__file__).resolve().parents[2] / "results" / "leaderboard.html"
+    browser.get(committed.as_uri())
+    data = json.loads(browser.execute_script("return document.getElementById('data').textContent"))
+    assert len(_all(browser, "section")) == len(data["tables"]) > 5
+    assert len(_all(browser, "#rivals tbody tr")) == len(data["rivals"]["rows"]) > 5
+    _choose(browser, "dataset", "lastfm")
+    shown = [row.text for row in _all(browser, "#rivals tbody tr")]
+    assert len(shown) == sum(dataset == "lastfm" for dataset, _ in data["rivals"]["rows"])
+    assert all(text.startswith("lastfm") for text in shown)
+    heads = [th.text for th in _all(browser, 'section[data-dataset="lastfm"] > .scroll thead th')]
+    assert sum(head.startswith("against the best other row") for head in heads) == 2, "every compared metric"
+    assert [entry for entry in browser.get_log("browser") if entry["level"] in ("SEVERE", "WARNING")] == []
