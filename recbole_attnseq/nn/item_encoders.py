@@ -110,6 +110,21 @@ class ListEncoder(IdEncoder):
         starts = counts.cumsum(0) - counts
         return bags(table.weight, self.values[place], starts, self.weights[place], table.sparse).view(*items.shape, -1)
 
+    def more(self, table: nn.Embedding, items: Tensor | None = None) -> Tensor:
+        """What the lists add to the rows of ``table`` of ``items`` (...), (..., D), or to all of them, (N, D)."""
+        raise NotImplementedError
+
+    def inputs(self, items: Tensor) -> Tensor:
+        return super().inputs(items) + self.more(self.history, items)
+
+    def forward(self, items: Tensor) -> Tensor:
+        result: Tensor = self.dense(self.table(items) + self.more(self.table, items))
+        return result
+
+    def all(self) -> Tensor:
+        result: Tensor = self.dense(self.table.weight + self.more(self.table))
+        return result
+
 
 @ITEM_ENCODERS.register("features")
 class FeatureEncoder(ListEncoder):
@@ -126,16 +141,9 @@ class FeatureEncoder(ListEncoder):
         self.features = nn.Embedding(lists.count, width)
         nn.init.normal_(self.features.weight, std=scale)
 
-    def inputs(self, items: Tensor) -> Tensor:
-        return super().inputs(items) + self.sums(self.features, items)
-
-    def forward(self, items: Tensor) -> Tensor:
-        result: Tensor = self.dense(self.table(items) + self.sums(self.features, items))
-        return result
-
-    def all(self) -> Tensor:
-        result: Tensor = self.dense(self.table.weight + self.sums(self.features))
-        return result
+    def more(self, table: nn.Embedding, items: Tensor | None = None) -> Tensor:
+        """The sum over fields of the mean feature embedding (..., D) of ``items`` (...), or (N, D) of all."""
+        return self.sums(self.features, items)
 
 
 @ITEM_ENCODERS.register("neighbours")
@@ -159,7 +167,7 @@ class NeighbourEncoder(ListEncoder):
         for name in ("offsets", "values", "weights"):
             self.register_buffer(f"back_{name}", getattr(back, name), persistent=False)
 
-    def _company(self, table: nn.Embedding, items: Tensor | None = None) -> Tensor:
+    def more(self, table: nn.Embedding, items: Tensor | None = None) -> Tensor:
         """The gated mean embedding (..., D) of the neighbours of ``items`` (...), or (N, D) of everyone's."""
         if table.sparse:
             return self.gate * self.sums(table, items)
@@ -168,14 +176,3 @@ class NeighbourEncoder(ListEncoder):
         back = (self.back_values, self.back_offsets, self.back_weights)
         means: Tensor = self.gate * AllBags.apply(table.weight, there, back)  # type: ignore[no-untyped-call]
         return means if items is None else means[items]
-
-    def inputs(self, items: Tensor) -> Tensor:
-        return super().inputs(items) + self._company(self.history, items)
-
-    def forward(self, items: Tensor) -> Tensor:
-        result: Tensor = self.dense(self.table(items) + self._company(self.table, items))
-        return result
-
-    def all(self) -> Tensor:
-        result: Tensor = self.dense(self.table.weight + self._company(self.table))
-        return result
