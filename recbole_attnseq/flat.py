@@ -13,6 +13,11 @@ def ranges(start: Tensor, length: Tensor) -> Tensor:
     return torch.arange(len(shift), device=shift.device) + shift
 
 
+def offsets(length: Tensor) -> Tensor:
+    """Where each of the groups of ``length`` (G,) begins, end to end, and the last one ends: (G + 1,)."""
+    return torch.cat([length.new_zeros(1), length.cumsum(0)])
+
+
 def begins(keys: Tensor) -> Tensor:
     """True (M,) where a key differs from the one before it: the first of each group of adjacent equal ``keys`` (M,)."""
     first = torch.ones_like(keys, dtype=torch.bool)

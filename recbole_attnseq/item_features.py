@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from recbole_attnseq.errors import UserError
+from recbole_attnseq.flat import offsets
 from recbole_attnseq.nn.item_lists import ItemLists
 
 HELP = "load_col: {inter: [...], item: [item_id, FIELD]} loads it from the .item file"
@@ -37,8 +38,7 @@ def item_features(dataset: Any, fields: object) -> ItemLists:
     pairs, inverse = torch.unique(items * count + values, return_inverse=True)
     shares = torch.zeros(len(pairs)).index_add_(0, inverse, weights.float())
     lengths = torch.bincount(pairs // count, minlength=dataset.item_num)
-    offsets = torch.cat([lengths.new_zeros(1), lengths.cumsum(0)])
-    return ItemLists(offsets=offsets, values=pairs % count, weights=shares, count=count)
+    return ItemLists(offsets=offsets(lengths), values=pairs % count, weights=shares, count=count)
 
 
 def check_selected(fields: object) -> Sequence[str]:

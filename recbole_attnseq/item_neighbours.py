@@ -10,6 +10,7 @@ import torch
 
 from recbole_attnseq.data.store import SequenceStore
 from recbole_attnseq.errors import UserError
+from recbole_attnseq.flat import offsets
 from recbole_attnseq.nn.item_lists import ItemLists
 
 Ints = npt.NDArray[np.int64]
@@ -35,10 +36,9 @@ def item_neighbours(store: SequenceStore, items: int, window: int = WINDOW, limi
     one, other = key // items, key % items
     found = [_most_frequent(part, limit) for part in _by_items(one, other, count, items)]
     item, neighbour, times = (np.concatenate(parts) for parts in zip(*found, strict=True))
-    lengths = np.bincount(item, minlength=items)
     share = times / np.bincount(item, weights=times, minlength=items)[item]
     return ItemLists(
-        offsets=torch.from_numpy(np.concatenate([[0], lengths.cumsum()])),
+        offsets=offsets(torch.from_numpy(np.bincount(item, minlength=items))),
         values=torch.from_numpy(neighbour),
         weights=torch.from_numpy(share.astype(np.float32)),
         count=items,

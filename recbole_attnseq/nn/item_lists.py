@@ -9,6 +9,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from recbole_attnseq.flat import offsets
+
 
 @dataclass(frozen=True)
 class ItemLists:
@@ -32,7 +34,7 @@ class ItemLists:
         order = torch.argsort(self.values, stable=True)
         lengths = torch.bincount(self.values, minlength=self.count)
         return ItemLists(
-            offsets=torch.cat([lengths.new_zeros(1), lengths.cumsum(0)]),
+            offsets=offsets(lengths),
             values=items[order],
             weights=self.weights[order],
             count=len(self.offsets) - 1,
