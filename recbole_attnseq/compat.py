@@ -301,7 +301,8 @@ def _exact_time_order(module: Any) -> None:
                     "which column has the times."
                 )
             self.inter_feat = self.inter_feat.sort_values(self.time_field, kind="stable", ignore_index=True)
-            if "TS" in (self.config["eval_args"]["split"] or {}) or self.config["trends"]:
+            split = self.config["eval_args"]["split"] or {}
+            if "TS" in split or self.config["trends"] or self.config["time_gaps"]:
                 self.exact_times = self.inter_feat[self.time_field].to_numpy(np.float64, copy=True)
         original(self)
 

@@ -1,9 +1,12 @@
-"""What lies end to end in one array: ranges of places, and where groups begin."""
+"""What lies end to end in one array: ranges of places, where groups begin, and how long each step waited."""
 
 from __future__ import annotations
 
 import torch
 from torch import Tensor
+
+# Of gaps below 2^62 in any unit, one for each doubling, and one for a first step, which waited for nothing.
+WAITS = 64
 
 
 def ranges(start: Tensor, length: Tensor) -> Tensor:
@@ -29,3 +32,20 @@ def latest(first: Tensor) -> Tensor:
     """For each place (M,) the last one up to it at which ``first`` (M,) is True; the first place is."""
     places = torch.where(first, torch.arange(len(first), device=first.device), 0)
     return places.cummax(0).values if len(first) else places
+
+
+def waits(times: Tensor, sequence: Tensor) -> Tensor:
+    """The doubling that each step's wait lies in.
+
+    Args:
+        times: (M,) float64, ascending within a sequence.
+        sequence: (M,) which one each step belongs to, equal ones adjacent.
+
+    Returns:
+        (M,) int32: 0 for the first step of a sequence, else ``1 + floor(log2(1 + wait))``, at most :data:`WAITS` - 1.
+    """
+    first = begins(sequence)
+    wait = times.diff(prepend=times[:1]).masked_fill(first, 0.0)
+    # An exponent, not a logarithm, which may fall on either side of a power of two.
+    exponent: Tensor = torch.frexp(1 + wait).exponent
+    return exponent.clamp(1, WAITS - 1).masked_fill(first, 0)

@@ -13,7 +13,7 @@ from recbole.model.abstract_recommender import SequentialRecommender
 from recbole.utils import InputType
 from torch import Tensor
 
-from recbole_attnseq.data.dataset import MOMENT, sequence_store, training_events
+from recbole_attnseq.data.dataset import GAPS, MOMENT, sequence_store, training_events
 from recbole_attnseq.data_rules import counts_of, dropouts, history_negatives
 from recbole_attnseq.errors import UserError
 from recbole_attnseq.extensions import import_a_models
@@ -65,6 +65,12 @@ class AttnSeq(SequentialRecommender):  # type: ignore[misc]
         compared = history_negatives(config, dataset)
         self.resolved = {**follows, "history_negatives": compared, "sparse_updates": bool(sparse)}  # auto no more
 
+        self.timed = check_time_gaps(config["time_gaps"])  # whether histories come with their waits
+        if self.timed and sequence_store(dataset).gaps is None:
+            raise UserError(
+                "time_gaps need the time of every interaction: load TIME_FIELD's column, set eval_args' order to TO, "
+                "and leave benchmark_filename out."
+            )
         spans, budget = check_trends(config["trends"]), elements(config["memory_budget"])
         events = Events(*training_events(dataset), count=self.n_items, budget=budget) if spans else None
 
@@ -76,6 +82,7 @@ class AttnSeq(SequentialRecommender):  # type: ignore[misc]
                 history_negatives=compared,
                 item_lists=lists,
                 trends=Trends(events, spans) if events is not None else None,
+                time_gaps=self.timed,
             )
 
         members = check_members(config["members"])
@@ -83,10 +90,22 @@ class AttnSeq(SequentialRecommender):  # type: ignore[misc]
         self.timely = events is not None  # whether scores depend on when they are asked for
 
     def pack(self, interaction: Any) -> tuple[Tensor, Packing]:
-        """The histories of a RecBole batch, (B, L) padded on the right, as (T,) items and their packing."""
-        padded, lengths = interaction[self.ITEM_SEQ], interaction[self.ITEM_SEQ_LEN]
-        column = torch.arange(padded.shape[1], device=padded.device)
-        return padded[column < lengths[:, None]], Packing(lengths, self.max_seq_length)
+        """The histories of a RecBole batch, (B, L) padded on the right, as (T,) items and their packing.
+
+        Raises:
+            UserError: the model reads how long each item waited for, and the batch does not say.
+        """
+        if self.timed and GAPS not in interaction:
+            raise UserError(
+                f"this model has time_gaps, so a request needs '{GAPS}': for each item of a history the doubling that "
+                "its wait lies in, (B, L) integers from flat.waits."
+            )
+        gaps = interaction[GAPS] if self.timed else None
+        return self._packed(interaction[self.ITEM_SEQ], interaction[self.ITEM_SEQ_LEN], gaps)
+
+    def _packed(self, padded: Tensor, lengths: Tensor, gaps: Tensor | None) -> tuple[Tensor, Packing]:
+        inside = torch.arange(padded.shape[1], device=padded.device) < lengths[:, None]
+        return padded[inside], Packing(lengths, self.max_seq_length, None if gaps is None else gaps[inside])
 
     def _moments(self, interaction: Any) -> Tensor | None:
         """When each row of a batch asks, and when its last item was taken, where scores depend on it.
@@ -121,11 +140,13 @@ class AttnSeq(SequentialRecommender):  # type: ignore[misc]
         items, packing = self.pack(interaction)
         return self.network.scores(items, packing, moments=self._moments(interaction))
 
-    def forward(self, item_seq: Tensor, item_seq_len: Tensor) -> Tensor:
-        """States (B, D) at the end of each history (B, L) of the given lengths (B,); (B, E * D) with E members."""
-        column = torch.arange(item_seq.shape[1], device=item_seq.device)
-        packing = Packing(item_seq_len, self.max_seq_length)
-        return self.network.states(item_seq[column < item_seq_len[:, None]], packing)[packing.last]
+    def forward(self, item_seq: Tensor, item_seq_len: Tensor, gaps: Tensor | None = None) -> Tensor:
+        """States (B, D) at the end of each history (B, L) of the given lengths (B,); (B, E * D) with E members.
+
+        With ``time_gaps`` it needs the ``gaps`` (B, L) of the items as well.
+        """
+        items, packing = self._packed(item_seq, item_seq_len, gaps)
+        return self.network.states(items, packing)[packing.last]
 
 
 def item_lists(item_encoder: str, config: Any, dataset: Any) -> ItemLists | None:
@@ -173,6 +194,17 @@ def check_members(members: object) -> int:
     if isinstance(members, bool) or not isinstance(members, int) or members < 1:
         raise UserError(f"members is {members!r}; give the number of networks that score together, 1 or more.")
     return members
+
+
+def check_time_gaps(given: object) -> bool:
+    """Whether the user encoder reads how long each step waited; not where nothing is said.
+
+    Raises:
+        UserError: no truth value.
+    """
+    if given is not None and not isinstance(given, bool):
+        raise UserError(f"time_gaps is {given!r}; choose True or False.")
+    return bool(given)
 
 
 def check_trends(spans: object) -> Sequence[float]:

@@ -26,12 +26,12 @@ _PLACE = "recbole.model.sequential_recommender"
 _OPTIONAL_KEYS = (
     "model", "dataset", "config_files", "local_rank", "world_size", "ip", "port", "nproc", "offset",
     "benchmark_filename", "single_spec", "encoding", "reg_weight", "numerical_features", "wandb_project",
-    "split_hash", "dataset_config", "selected_features", "members", "trends", "extensions",
-    "neighbour_window", "neighbour_limit",
+    "split_hash", "dataset_config", "selected_features", "members", "trends", "time_gaps",
+    "extensions", "neighbour_window", "neighbour_limit",
 )  # fmt: skip
 # Hyper-parameters that defaults.yaml leaves out, so that what does not use them is the same run as before there were
 # any, with what it means to leave them out.
-UNSAID = {"members": 1, "trends": None, "neighbour_window": WINDOW, "neighbour_limit": LIMIT}
+UNSAID = {"members": 1, "trends": None, "time_gaps": False, "neighbour_window": WINDOW, "neighbour_limit": LIMIT}
 
 
 class _Nothing:
@@ -62,8 +62,8 @@ def register() -> None:
         setattr(module, model.__name__, model)
         sys.modules[name] = module
         setattr(importlib.import_module("recbole.data.dataset"), f"{model.__name__}Dataset", AttnSeqDataset)
-    # A data set that RecBole keeps in a file is read again where trends, which need times with it, have changed.
-    dataset_arguments.append("trends")
+    # A data set that RecBole keeps in a file is read again where what needs times with it has changed.
+    dataset_arguments.extend(["trends", "time_gaps"])
     trainers: Any = importlib.import_module("recbole.trainer")
     trainers.AttnSeqTrainer = AttnSeqTrainer
     trainers.RecentPopTrainer = trainers.TraditionalTrainer  # one epoch, as for Pop: nothing is learnt
@@ -191,7 +191,7 @@ def check_settings(values: dict[str, Any]) -> None:
     from recbole_attnseq.data_rules import check_history_negatives, dropouts
     from recbole_attnseq.extensions import import_extensions
     from recbole_attnseq.item_features import check_selected
-    from recbole_attnseq.model import check_members, check_trends, elements
+    from recbole_attnseq.model import check_members, check_time_gaps, check_trends, elements
     from recbole_attnseq.nn.item_encoders import ITEM_ENCODERS
     from recbole_attnseq.nn.losses import LOSSES
     from recbole_attnseq.nn.settings import NetworkSettings
@@ -210,6 +210,7 @@ def check_settings(values: dict[str, Any]) -> None:
     check_history_negatives(values)
     check_members(values.get("members"))
     check_trends(values.get("trends"))
+    check_time_gaps(values.get("time_gaps"))
     if values.get("sparse_updates") != "auto" and not isinstance(values.get("sparse_updates"), bool):
         raise UserError(f"sparse_updates is {values.get('sparse_updates')!r}; choose auto, True or False.")
     if values["sparse_updates"] is True and not LOSSES[values["loss_type"]].sampled:

@@ -26,6 +26,7 @@ class Batch:
         queries: (M,) tokens, ascending, whose next item is a target.
         targets: (M,) that item.
         moments: (M, 2) float64 time of each target and of the item before it, None where nobody asks for it.
+        gaps: (T,) how long each history item waited for, None where nobody asks for it.
     """
 
     items: Tensor
@@ -33,10 +34,11 @@ class Batch:
     queries: Tensor
     targets: Tensor
     moments: Tensor | None = None
+    gaps: Tensor | None = None
 
     def to(self, device: torch.device) -> Batch:
         """The same on another device."""
-        parts = (self.items, self.lengths, self.queries, self.targets, self.moments)
+        parts = (self.items, self.lengths, self.queries, self.targets, self.moments, self.gaps)
         return Batch(*(None if x is None else x.to(device, non_blocking=True) for x in parts))  # type: ignore[arg-type]
 
 
@@ -143,15 +145,18 @@ class SequenceBatches:
         # Position of a token in the batch minus its position in the store, per piece.
         shift = lengths.cumsum(0) - lengths - start
         queries = target - 1 + torch.repeat_interleave(shift, count)
-        items = self.store.items[ranges(start, lengths)]
+        tokens = ranges(start, lengths)
+        items = self.store.items[tokens]
+        gaps = None if self.store.gaps is None else self.store.gaps[tokens]
         idle = -len(items) % self.round_to
         if self.tokens is not None:
             idle = min(idle, self.tokens - len(items))
         if idle:
             items = torch.cat([items, items.new_zeros(idle)])
+            gaps = None if gaps is None else torch.cat([gaps, gaps.new_zeros(idle)])
             lengths = torch.cat([lengths, lengths.new_tensor([idle])])
         moments = None if self.store.moment is None else self.store.moment[rows]
-        return Batch(items, lengths, queries, self.store.items[target], moments)
+        return Batch(items, lengths, queries, self.store.items[target], moments, gaps)
 
 
 def fill(count: Tensor, size: int) -> Tensor:

@@ -15,22 +15,29 @@ from torch import Tensor
 from recbole_attnseq.data.prefixes import PrefixInteraction, reached
 from recbole_attnseq.data.store import SequenceStore
 from recbole_attnseq.errors import UserError
+from recbole_attnseq.flat import waits
 
 # The exact times of a row's target and of the item before it, where trends ask for them: RecBole keeps times in
 # float32, where a minute is lost. A header of an atomic file cannot have this name.
 MOMENT = "time:exact"
+# How long each item of a history waited for, (B, L); and the same of every interaction, in the flat table.
+GAPS, GAP = "time:gaps", "time:gap"
 
 
 class AttnSeqDataset(SequentialDataset):  # type: ignore[misc]
     """Rows, fields and splits are RecBole's; :meth:`store` is the way around its padded rows."""
 
     def data_augmentation(self) -> None:
-        """RecBole's rows; where ``trends`` ask for them, with the exact times that they need."""
+        """RecBole's rows; where ``trends`` or ``time_gaps`` ask for them, with the exact times that they need."""
         super().data_augmentation()
-        if self.config["trends"] and getattr(self, "exact_times", None) is not None:
-            columns = self.inter_feat.interaction
-            times = torch.from_numpy(self.exact_times)
+        if getattr(self, "exact_times", None) is None:
+            return
+        columns, times = self.inter_feat.interaction, torch.from_numpy(self.exact_times)
+        if self.config["trends"]:
             columns[MOMENT] = torch.stack([times[columns.target], times[columns.target - 1]], dim=1)
+        if self.config["time_gaps"]:
+            gaps = waits(times, columns.flat[self.uid_field])
+            columns.add_list(GAPS, GAP, gaps, self.max_item_list_len)
 
     def leave_one_out(self, group_by: str, leave_one_mode: str) -> list[Any]:
         """RecBole's split, row for row, without a Python list of every row of every user."""
@@ -95,6 +102,7 @@ def sequence_store(dataset: Any) -> SequenceStore:
             length=columns.length,
             sequence=columns[dataset.uid_field],
             moment=columns.get(MOMENT),
+            gaps=columns.flat.get(GAP),
         )
     history = getattr(dataset, f"{dataset.iid_field}_list_field")
     lengths = feat[dataset.item_list_length_field]

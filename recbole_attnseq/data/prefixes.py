@@ -68,6 +68,12 @@ class PrefixColumns(MutableMapping[str, Tensor]):
             self.names.append(name)
         self.extra[name] = value
 
+    def add_list(self, name: str, source: str, values: Tensor, width: int) -> None:
+        """A list column ``name`` of at most ``width`` of the ``values`` (M, ...) over all interactions."""
+        self.flat[source] = values
+        self.lists[name] = (source, width)
+        self.names.append(name)
+
     def __delitem__(self, name: str) -> None:
         self.names.remove(name)
         self.extra.pop(name, None)

@@ -20,6 +20,8 @@ class SequenceStore:
         length: (R,) length of the history before each target, at least 1.
         sequence: (R,) which sequence (user) each target belongs to; equal ones adjacent.
         moment: (R, 2) float64 time of each target and of the item before it, None where nobody asks for it.
+        gaps: (M,) how long each interaction waited for (see :func:`~recbole_attnseq.flat.waits`), None
+            where nobody asks for it.
     """
 
     items: Tensor
@@ -27,6 +29,7 @@ class SequenceStore:
     length: Tensor
     sequence: Tensor
     moment: Tensor | None = None
+    gaps: Tensor | None = None
 
     @classmethod
     def from_rows(cls, histories: Tensor, lengths: Tensor, targets: Tensor) -> SequenceStore:
@@ -47,8 +50,14 @@ class SequenceStore:
     def sorted_by_position(self) -> SequenceStore:
         """The same targets in the order of the flat array, so that a sequence's targets are adjacent."""
         order = torch.argsort(self.target)
-        moment = None if self.moment is None else self.moment[order]
-        return SequenceStore(self.items, self.target[order], self.length[order], self.sequence[order], moment)
+        return self.rows(order)
+
+    def rows(self, index: Tensor) -> SequenceStore:
+        """The targets at ``index`` (R',), with the same interactions behind them."""
+        moment = None if self.moment is None else self.moment[index]
+        return SequenceStore(
+            self.items, self.target[index], self.length[index], self.sequence[index], moment, self.gaps
+        )
 
 
 @dataclass(frozen=True)

@@ -17,6 +17,7 @@ from recbole_attnseq.nn.losses import LOSSES, Softmax
 from recbole_attnseq.nn.packing import Packing
 from recbole_attnseq.nn.settings import NetworkSettings
 from recbole_attnseq.nn.similarity import SIMILARITIES
+from recbole_attnseq.nn.time_gaps import TimeGaps
 from recbole_attnseq.nn.trends import Requests, Trends
 from recbole_attnseq.nn.user_encoders import USER_ENCODERS, Transformer, UserEncoder
 
@@ -55,6 +56,7 @@ class Network(nn.Module):
         history_negatives: compare targets with the items of their own history as well, in the loss.
         item_lists: what the item encoder is made with: features or neighbours of each item.
         trends: what was popular when, as a term of every score; the moments of requests are then asked for.
+        time_gaps: let the user encoder read how long each step waited; packings must then know it.
         budget: most elements of any temporary over (tokens x items), e.g. in the loss.
 
     Raises:
@@ -69,6 +71,7 @@ class Network(nn.Module):
         history_negatives: bool = True,
         item_lists: ItemLists | None = None,
         trends: Trends | None = None,
+        time_gaps: bool = False,
     ) -> None:
         super().__init__()
         self.settings = s = settings
@@ -102,6 +105,7 @@ class Network(nn.Module):
         self.loss_function = LOSSES[s.loss_type](items=s.items - 1, negatives=s.num_negatives, calibration=s.gbce_t)
         self.low_precision = torch.float32  # of the logits over all items; the trainer may lower it
         self.trends = trends
+        self.time_gaps = TimeGaps(s.hidden_size, s.initializer_range) if time_gaps else None
         self.sharpness = 1 / s.temperature if self.similarity.tempered else 1.0
 
     @property
@@ -110,10 +114,18 @@ class Network(nn.Module):
         return self.user_encoder.causal
 
     def states(self, items: Tensor, packing: Packing) -> Tensor:
-        """States (T, D) after each step, ready to be compared."""
+        """States (T, D) after each step, ready to be compared.
+
+        Raises:
+            ValueError: the network reads waits, and the packing knows none.
+        """
         # Embeddings start far smaller than what a pre-norm block adds to them: without the normalisation the
         # items would drown in the residual stream.
         embedded = self.input_dropout(self.input_norm(self.item_encoder.inputs(items)))
+        if self.time_gaps is not None:
+            if packing.gaps is None:
+                raise ValueError("this network has time_gaps, so a packing needs the gaps of its tokens.")
+            embedded = embedded + self.time_gaps(packing.gaps, packing.starts)
         return self.similarity.prepare(self.user_encoder(embedded, packing))
 
     def vectors(self, items: Tensor | None = None) -> Tensor:

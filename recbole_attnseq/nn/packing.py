@@ -22,15 +22,18 @@ class Packing:
     Args:
         lengths: (B,) tokens of each sequence, all at least 1.
         window: W, how many of the last tokens of its own sequence a token may see, itself included.
+        gaps: (T,) how long each token waited for, as :func:`~recbole_attnseq.flat.waits` tells it, for
+            networks that ask.
 
     Raises:
         ValueError: a length or the window is below 1.
     """
 
-    def __init__(self, lengths: Tensor, window: int) -> None:
+    def __init__(self, lengths: Tensor, window: int, gaps: Tensor | None = None) -> None:
         if window < 1 or len(lengths) == 0 or int(lengths.min()) < 1:
             raise ValueError("a packing needs a window and lengths of at least 1, and at least one sequence.")
         self.lengths = lengths
+        self.gaps = gaps
         self.longest = int(lengths.max())
         self.window = min(window, self.longest)
         self.ends = lengths.cumsum(0)

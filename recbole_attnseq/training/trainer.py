@@ -129,7 +129,7 @@ class AttnSeqTrainer(Trainer):  # type: ignore[misc]
         if batch is not None:
             batch = batch.to(self.device)
             with torch.autocast(self.device.type, torch.bfloat16, enabled=self.precision.autocast or self.enable_amp):
-                packing = Packing(batch.lengths, self.model.max_seq_length)
+                packing = Packing(batch.lengths, self.model.max_seq_length, batch.gaps)
                 loss = self.model.network.loss(batch.items, packing, batch.queries, batch.targets, batch.moments)
             loss.backward()
         if world > 1:
@@ -198,8 +198,9 @@ class AttnSeqTrainer(Trainer):  # type: ignore[misc]
 
             def histories(rows: slice) -> tuple[Tensor, Packing]:
                 length = store.length[rows]
-                items = store.items[ranges(store.target[rows] - length, length)].to(device)
-                return items, Packing(length.to(device), self.model.max_seq_length)
+                tokens = ranges(store.target[rows] - length, length)
+                gaps = None if store.gaps is None else store.gaps[tokens].to(device)
+                return store.items[tokens].to(device), Packing(length.to(device), self.model.max_seq_length, gaps)
 
             # Encoding takes memory by tokens of history, ranking by items.
             tokens = network.budget // network.user_encoder.widest

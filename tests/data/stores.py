@@ -23,8 +23,7 @@ def store_of(lengths: Sequence[int], maximum: int) -> SequenceStore:
 
 def some_of(store: SequenceStore, rows: torch.Tensor) -> SequenceStore:
     """The store with the targets at ``rows`` only, as a split leaves them."""
-    moment = None if store.moment is None else store.moment[rows]
-    return SequenceStore(store.items, store.target[rows], store.length[rows], store.sequence[rows], moment)
+    return store.rows(rows)
 
 
 def recbole_rows(lengths: Sequence[int], maximum: int) -> dict[int, list[int]]:

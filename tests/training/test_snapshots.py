@@ -30,6 +30,7 @@ CASES: dict[str, tuple[str, dict[str, Any], bool]] = {
         False,
     ),
     "AttnSeq, trends": ("AttnSeq", {**OURS, "trends": [86_400, 864_000], "members": 2}, False),
+    "AttnSeq, gaps": ("AttnSeq", {**OURS, "time_gaps": True}, False),
     "SASRec": ("SASRec", {"train_neg_sample_args": None}, False),
     "SASRec, faster": ("SASRec", {"train_neg_sample_args": None, "train_batch_size": 16}, True),
     "GRU4Rec": ("GRU4Rec", {"train_neg_sample_args": None, "train_batch_size": 16}, True),

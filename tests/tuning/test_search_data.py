@@ -122,7 +122,7 @@ def test_training_and_validation_are_recboles_own(model, settings, workdir):
             assert torch.equal(a[name], b[name]), name
 
 
-@pytest.mark.parametrize("changes", [{}, {"trends": [2, 5]}], ids=["defaults", "trends"])
+@pytest.mark.parametrize("changes", [{}, {"trends": [2, 5]}, {"time_gaps": True}], ids=["defaults", "trends", "gaps"])
 def test_the_same_score_as_recboles_own_pipeline(changes, settings, workdir):
     config = make_config(SEQUENTIAL, "cycle", (), {**settings, **changes})
     theirs = data_preparation(config, create_dataset(config))[:2]
