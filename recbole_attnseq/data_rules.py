@@ -1,4 +1,4 @@
-"""Settings that follow the data where they say auto: what the loss compares with, and how strong dropout is."""
+"""Settings that follow the data where they say auto: what the loss compares with, dropout, whether waits are read."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ FULL_DROPOUT = 0.5
 LEAST_DROPOUT = 0.2
 FALL = 1.5
 DROPOUTS = ("embedding_dropout_prob", "hidden_dropout_prob")
+FOLLOWING = (*DROPOUTS, "history_negatives", "time_gaps")  # what auto decides here
 
 
 def check_history_negatives(values: Any) -> bool | str:
@@ -59,6 +60,27 @@ def history_negatives(config: Any, dataset: Any) -> bool:
         "exclude_history leaves them out of the ranking)"
     )
     return compared
+
+
+def check_time_gaps(given: object) -> bool | str:
+    """The setting ``time_gaps``: not read where nothing is said.
+
+    Raises:
+        UserError: neither a truth value nor auto.
+    """
+    if given is None:  # a checkpoint of before this key
+        return False
+    if not isinstance(given, bool) and given != "auto":
+        raise UserError(f"time_gaps is {given!r}; choose True, False or auto.")
+    return given
+
+
+def waits_tell(waits: int | None) -> bool:
+    """What ``time_gaps: auto`` means where histories hold so many different waits, None where their times are unknown.
+
+    Where places stand for times, as in many published copies, all waits are one and the same and tell nothing.
+    """
+    return waits is not None and waits > 1
 
 
 def counts_of(dataset: Any) -> dict[str, int]:
@@ -113,7 +135,7 @@ def dropouts(values: Mapping[str, Any], targets: int = 0, items: int = 1) -> dic
 
 
 def what_auto_means(
-    values: Mapping[str, Any], excluded: bool, *, targets: int, users: int, items: int
+    values: Mapping[str, Any], excluded: bool, *, targets: int, users: int, items: int, waits: int | None = None
 ) -> dict[str, Any]:
     """What the settings among ``values`` that say auto come to, by key, as far as a rule of this module decides it.
 
@@ -121,7 +143,11 @@ def what_auto_means(
         values: settings.
         excluded: the ranking leaves out what a user took before.
         targets, users, items: as :func:`counts_of` gives them.
+        waits: how many different ones histories hold; None where that is not known, so that nothing is said of
+            ``time_gaps``.
     """
     rule = dict.fromkeys(DROPOUTS, dropout(targets, items))
     rules = {**rule, "history_negatives": compares_history(excluded, history_share(targets, users, items))}
+    if waits is not None:
+        rules["time_gaps"] = waits_tell(waits)
     return {key: meaning for key, meaning in rules.items() if values.get(key) == "auto"}

@@ -13,8 +13,8 @@ from recbole.model.abstract_recommender import SequentialRecommender
 from recbole.utils import InputType
 from torch import Tensor
 
-from recbole_attnseq.data.dataset import GAPS, MOMENT, sequence_store, training_events
-from recbole_attnseq.data_rules import counts_of, dropouts, history_negatives
+from recbole_attnseq.data.dataset import GAPS, MOMENT, different_waits, sequence_store, training_events
+from recbole_attnseq.data_rules import check_time_gaps, counts_of, dropouts, history_negatives, waits_tell
 from recbole_attnseq.errors import UserError
 from recbole_attnseq.extensions import import_a_models
 from recbole_attnseq.item_features import item_features
@@ -65,12 +65,11 @@ class AttnSeq(SequentialRecommender):  # type: ignore[misc]
         compared = history_negatives(config, dataset)
         self.resolved = {**follows, "history_negatives": compared, "sparse_updates": bool(sparse)}  # auto no more
 
-        self.timed = check_time_gaps(config["time_gaps"])  # whether histories come with their waits
-        if self.timed and sequence_store(dataset).gaps is None:
-            raise UserError(
-                "time_gaps need the time of every interaction: load TIME_FIELD's column, set eval_args' order to TO, "
-                "and leave benchmark_filename out."
-            )
+        waits = different_waits(dataset)
+        if waits is not None:
+            self.counts["waits"] = waits
+        self.timed = time_gaps(config["time_gaps"], waits)  # whether the user encoder reads them
+        self.resolved["time_gaps"] = self.timed
         spans, budget = check_trends(config["trends"]), elements(config["memory_budget"])
         events = Events(*training_events(dataset), count=self.n_items, budget=budget) if spans else None
 
@@ -169,6 +168,28 @@ def item_lists(item_encoder: str, config: Any, dataset: Any) -> ItemLists | None
     return None
 
 
+def time_gaps(given: object, waits: int | None) -> bool:
+    """Whether the user encoder reads how long each step waited: where it is told to, and by itself where that tells.
+
+    Args:
+        given: the setting.
+        waits: how many different ones the histories of training hold; None where they come without.
+
+    Raises:
+        UserError: it is told to, and the data do not say.
+    """
+    wanted = check_time_gaps(given)
+    if wanted is True and waits is None:
+        raise UserError(
+            "time_gaps need the time of every interaction, which the rows of benchmark files have not: leave "
+            "benchmark_filename out, or set time_gaps to auto."
+        )
+    if wanted == "auto":
+        getLogger().info(f"time_gaps: auto is {waits_tell(waits)} ({waits or 'no'} different waits between two steps)")
+        return waits_tell(waits)
+    return bool(wanted)
+
+
 def elements(megabytes: object) -> int:
     """Float32 elements in a memory budget of ``megabytes`` MiB.
 
@@ -194,17 +215,6 @@ def check_members(members: object) -> int:
     if isinstance(members, bool) or not isinstance(members, int) or members < 1:
         raise UserError(f"members is {members!r}; give the number of networks that score together, 1 or more.")
     return members
-
-
-def check_time_gaps(given: object) -> bool:
-    """Whether the user encoder reads how long each step waited; not where nothing is said.
-
-    Raises:
-        UserError: no truth value.
-    """
-    if given is not None and not isinstance(given, bool):
-        raise UserError(f"time_gaps is {given!r}; choose True or False.")
-    return bool(given)
 
 
 def check_trends(spans: object) -> Sequence[float]:

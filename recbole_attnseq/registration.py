@@ -26,12 +26,14 @@ _PLACE = "recbole.model.sequential_recommender"
 _OPTIONAL_KEYS = (
     "model", "dataset", "config_files", "local_rank", "world_size", "ip", "port", "nproc", "offset",
     "benchmark_filename", "single_spec", "encoding", "reg_weight", "numerical_features", "wandb_project",
-    "split_hash", "dataset_config", "selected_features", "members", "trends", "time_gaps",
-    "extensions", "neighbour_window", "neighbour_limit",
+    "split_hash", "dataset_config", "selected_features", "members", "trends", "extensions",
+    "neighbour_window", "neighbour_limit",
 )  # fmt: skip
 # Hyper-parameters that defaults.yaml leaves out, so that what does not use them is the same run as before there were
 # any, with what it means to leave them out.
-UNSAID = {"members": 1, "trends": None, "time_gaps": False, "neighbour_window": WINDOW, "neighbour_limit": LIMIT}
+UNSAID = {"members": 1, "trends": None, "neighbour_window": WINDOW, "neighbour_limit": LIMIT}
+# Of those that came later than the first records, what it means that a record has none.
+BEFORE = {**UNSAID, "time_gaps": False}
 
 
 class _Nothing:
@@ -188,10 +190,10 @@ def check_settings(values: dict[str, Any]) -> None:
     Raises:
         UserError: names the key and what it may be.
     """
-    from recbole_attnseq.data_rules import check_history_negatives, dropouts
+    from recbole_attnseq.data_rules import check_history_negatives, check_time_gaps, dropouts
     from recbole_attnseq.extensions import import_extensions
     from recbole_attnseq.item_features import check_selected
-    from recbole_attnseq.model import check_members, check_time_gaps, check_trends, elements
+    from recbole_attnseq.model import check_members, check_trends, elements
     from recbole_attnseq.nn.item_encoders import ITEM_ENCODERS
     from recbole_attnseq.nn.losses import LOSSES
     from recbole_attnseq.nn.settings import NetworkSettings
@@ -249,8 +251,8 @@ def refuse_ours(given: dict[str, Any], model: str) -> None:
     Raises:
         UserError: names the key.
     """
-    for key, nothing in UNSAID.items():
-        if given.get(key) not in (nothing, None, []) and (model, key) != (RECENT, "trends"):
+    for key, nothing in BEFORE.items():
+        if given.get(key) not in (nothing, None, [], "auto") and (model, key) != (RECENT, "trends"):
             raise UserError(f"{key} is {given[key]!r}, but {model} takes no notice of it: leave it out.")
 
 

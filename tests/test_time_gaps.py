@@ -80,7 +80,7 @@ def test_gaps_are_the_files_own_whatever_float32_makes_of_the_times(pauses: str,
 def test_what_waits_tell_is_learnt_and_found_again_by_every_route(pauses: str, quiet: dict[str, Any]) -> None:
     from recbole.trainer import Trainer
 
-    common = {**quiet, **SMALL}
+    common = {**quiet, **SMALL, "time_gaps": False}
     blind = train(configure("AttnSeq", pauses, settings=common)).test_result["hit@1"]
     assert blind < 0.65, "of two successors, neither is likelier"
     for changes in (
@@ -141,9 +141,29 @@ def test_a_kept_data_set_without_waits_is_read_again(pauses: str, quiet: dict[st
     assert make_trainer(config, train_data).model.timed
 
 
+def test_by_themselves_they_are_read_where_they_are_known(pauses: str, quiet: dict[str, Any]) -> None:
+    config, (train_data, *_) = loaders(pauses, quiet, time_gaps="auto")
+    trainer = make_trainer(config, train_data)
+    assert trainer.model.timed
+    assert trainer.notes["resolved"]["time_gaps"] is True
+    assert trainer.notes["counts"]["waits"] == 2
+
+
+def test_places_that_stand_for_times_tell_nothing(workdir: Path, quiet: dict[str, Any]) -> None:
+    write_interactions(
+        workdir / "dataset", "places", [(f"u{u}", f"i{(u + t) % 9}", t) for u in range(20) for t in range(6)]
+    )
+    config, (train_data, *_) = loaders("places", quiet, time_gaps="auto")
+    trainer = make_trainer(config, train_data)
+    assert not trainer.model.timed
+    assert trainer.notes["resolved"]["time_gaps"] is False
+    assert trainer.notes["counts"]["waits"] == 1
+    assert not [name for name in trainer.model.state_dict() if "gaps" in name]
+
+
 @pytest.mark.parametrize("given", ["often", 1, [3600]])
 def test_what_is_no_truth_value_is_refused(tiny: str, quiet: dict[str, Any], given: object) -> None:
-    with pytest.raises(UserError, match=r"time_gaps is .*True or False"):
+    with pytest.raises(UserError, match=r"time_gaps is .*True, False or auto"):
         configure("AttnSeq", tiny, settings={**quiet, "time_gaps": given})
 
 
@@ -152,13 +172,8 @@ def test_a_model_of_recboles_is_not_told_in_vain(tiny: str, quiet: dict[str, Any
         configure("SASRec", tiny, settings={**quiet, "train_neg_sample_args": None, "time_gaps": True})
 
 
-def test_an_order_without_times_is_refused(tiny: str, quiet: dict[str, Any]) -> None:
-    args = {"split": {"RS": [0.8, 0.1, 0.1]}, "order": "RO", "group_by": "user", "mode": "full"}
-    with pytest.raises(UserError, match="order"):
-        loaders(tiny, quiet, eval_args=args)
-
-
-def test_a_split_that_comes_as_files_has_no_waits(workdir: Path, quiet: dict[str, Any]) -> None:
+@pytest.mark.parametrize("given", [True, "auto"])
+def test_a_split_that_comes_as_files_has_no_waits(workdir: Path, quiet: dict[str, Any], given: object) -> None:
     for part in ("train", "valid", "test"):
         write_table(
             workdir / "dataset" / "given" / f"given.{part}.inter",
@@ -169,11 +184,16 @@ def test_a_split_that_comes_as_files_has_no_waits(workdir: Path, quiet: dict[str
         model="AttnSeq",
         dataset="given",
         config_dict={
-            **quiet, "time_gaps": True, "benchmark_filename": ["train", "valid", "test"],
+            **quiet, "time_gaps": given, "benchmark_filename": ["train", "valid", "test"],
             "alias_of_item_id": ["item_id_list"],
         },
     )  # fmt: skip
     train_data, *_ = data_preparation(config, create_dataset(config))
+    if given == "auto":
+        trainer = make_trainer(config, train_data)
+        assert not trainer.model.timed
+        assert "waits" not in trainer.notes["counts"]
+        return
     with pytest.raises(UserError, match=r"time_gaps need .*leave benchmark_filename out"):
         make_trainer(config, train_data)
 

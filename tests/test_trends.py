@@ -221,7 +221,7 @@ def test_a_split_that_comes_as_files_has_no_times(workdir: Path, quiet: dict[str
 
 def test_without_trends_nothing_is_kept(workdir: Path, quiet: dict[str, Any]) -> None:
     write_tiny(workdir / "dataset")
-    config, (train_data, *_) = loaders("tiny", quiet)
+    config, (train_data, *_) = loaders("tiny", quiet, time_gaps=False)
     assert sequence_store(train_data._dataset).moment is None
     assert not hasattr(train_data._dataset, "exact_times")
     names = make_trainer(config, train_data).model.state_dict()
@@ -244,7 +244,7 @@ def test_a_kept_data_set_without_times_is_read_again(news: str, quiet: dict[str,
 
 
 def test_a_request_without_its_time_is_told(news: str, quiet: dict[str, Any]) -> None:
-    config, (train_data, _, test_data) = loaders(news, quiet, trends=[3600])
+    config, (train_data, _, test_data) = loaders(news, quiet, trends=[3600], time_gaps=False)
     model = make_trainer(config, train_data).model
     batch = next(iter(test_data))[0]
     hand_made = Interaction({name: batch[name] for name in (model.ITEM_SEQ, model.ITEM_SEQ_LEN)})

@@ -12,7 +12,7 @@ import torch
 from recbole.data.dataset.sequential_dataset import SequentialDataset
 from torch import Tensor
 
-from recbole_attnseq.data.prefixes import PrefixInteraction, reached
+from recbole_attnseq.data.prefixes import PrefixColumns, PrefixInteraction, reached
 from recbole_attnseq.data.store import SequenceStore
 from recbole_attnseq.errors import UserError
 from recbole_attnseq.flat import waits
@@ -113,6 +113,20 @@ def sequence_store(dataset: Any) -> SequenceStore:
             f"{history} (row {int(empty[0]) + 1} is the first): leave rows without a history out."
         )
     return SequenceStore.from_rows(feat[history], lengths, feat[dataset.iid_field])
+
+
+def different_waits(dataset: Any) -> int | None:
+    """How many different waits the histories of training hold; None where they come without.
+
+    Args:
+        dataset: the training part of a split.
+    """
+    columns = dataset.inter_feat.interaction
+    gaps = columns.flat.get(GAP) if isinstance(columns, PrefixColumns) else None
+    if gaps is None:
+        return None
+    known = gaps[reached([columns])]
+    return len(known[known > 0].unique())
 
 
 def training_events(dataset: Any) -> tuple[Tensor, Tensor]:

@@ -14,12 +14,14 @@ from recbole_attnseq.errors import UserError
 from recbole_attnseq.leaderboard.facts import SplitFacts
 from recbole_attnseq.leaderboard.measures import per_target
 from recbole_attnseq.leaderboard.records import RunRecord, read_record
+from recbole_attnseq.registration import MODEL
 
 METRIC = "ndcg@10"
-DEFAULT = "the default"  # the name of its bar
+DEFAULT, BEFORE = "the default", "the default before"  # the names of their bars
+ROW_BEFORE = f"{MODEL} (without times)"  # the row of the latter
 # What a configuration that says nothing of these keys means; of other keys that it lacks, it is too old to tell.
 # ``experiment`` is written into the records of changed code that did not stay.
-_UNSAID: Mapping[str, Any] = {"members": 1, "experiment": "none", "history_negatives": True}
+_UNSAID: Mapping[str, Any] = {"members": 1, "experiment": "none", "history_negatives": True, "time_gaps": False}
 # What does not make two trials differ: repetitions, and how long they might have gone on.
 _NO_DIFFERENCE = {"seed", "epochs", "stopping_step", "dataset", "data_path", "topk", "metrics"}
 _NOTHING: tuple[Any, ...] = (None, [], {}, "")
@@ -39,16 +41,17 @@ def candidates_of(record: RunRecord) -> str:
 
 
 def read_trials(
-    folder: Path, defaults: Mapping[Place, Sequence[Run]], facts: Mapping[str, SplitFacts]
+    folder: Path, defaults: Mapping[Place, Sequence[Sequence[Run]]], facts: Mapping[str, SplitFacts]
 ) -> tuple[list[dict[str, Any]], list[str]]:
     """The trials of a folder by data set and candidates; selected on validation, so that is what they are ordered by.
 
     Seeds of one trial are one bar. Each says by which settings it differs from the default, or, where the default has
-    not run, from the best of its group. A setting that a trial does not know is none that it differs in.
+    not run, from the best of its group. A setting that a trial does not know is none that it differs in. Where there is
+    a row of what was the default before, a trial is told from whichever of the two it is nearer to.
 
     Args:
         folder: holds a folder of records for each data set; a file's name says what the trial is, then its seed.
-        defaults: records of the default with their paths, from where ``folder`` lies.
+        defaults: records with their paths, from where ``folder`` lies: of the default, then of what was it before.
         facts: split hash to the split's facts, as far as they are known: they tell what auto means.
 
     Returns:
@@ -90,26 +93,30 @@ def _one_code(trials: Iterable[Sequence[Run]]) -> list[list[Run]]:
 
 def _bars(
     trials: Sequence[Sequence[Run]],
-    default: Sequence[Run],
+    defaults: Sequence[Sequence[Run]],
     facts: Mapping[str, SplitFacts],
 ) -> list[dict[str, Any]]:
     ordered = sorted(trials, key=_mean, reverse=True)
-    base = _settings(default[0][1] if default else ordered[0][0][1], facts)
+    bases = [_settings(runs[0][1], facts) for runs in defaults or ordered[:1]]
     bars = []
     for runs in ordered:
         records = [record for _, record in runs]
+        own = _settings(records[0], facts)
+        base, default = min(zip(bases, defaults or [[]], strict=True), key=lambda pair: len(_changed(own, pair[0])))
         comparable = bool(default) and records[0].split_hash == default[0][1].split_hash
-        settings = _settings(records[0], facts)
         bars.append({
             **_bar(_SEED.sub("", Path(runs[0][0]).stem), runs),
-            "differs": _differences(settings, base),
+            "differs": _differences(own, bases[0]),
             "against": _against(records, [record for _, record in default]) if comparable else None,
-            "near": comparable and _near(settings, base),
+            "near": comparable and _near(own, base),
         })  # fmt: skip
-    if not default:
-        bars[0]["differs"] = _differences(base, {**base, **_UNSAID})  # nothing stands above it to differ from
+    if not defaults:
+        bars[0]["differs"] = _differences(bases[0], {**bases[0], **_UNSAID})  # nothing above it to differ from
         return bars
-    bars.append({**_bar(DEFAULT, default), "differs": "", "against": 0.0, "near": True})
+    first = [record for _, record in defaults[0]]
+    for name, runs, base in zip((DEFAULT, BEFORE), defaults, bases, strict=False):
+        against = _against([record for _, record in runs], first)
+        bars.append({**_bar(name, runs), "differs": _differences(base, bases[0]), "against": against, "near": True})
     return sorted(bars, key=lambda bar: -bar["valid"])
 
 

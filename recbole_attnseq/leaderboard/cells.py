@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from recbole_attnseq.data_rules import what_auto_means
 from recbole_attnseq.errors import UserError, unknown_name
 from recbole_attnseq.leaderboard.board import Board, Row
+from recbole_attnseq.leaderboard.facts import read_facts
+from recbole_attnseq.leaderboard.meanings import changed_rules, same_computation
 from recbole_attnseq.leaderboard.records import (
     RunRecord,
     config_identity,
@@ -81,10 +83,12 @@ class Inventory:
     Attributes:
         records: data set to (path, record).
         skipped: one line for each file that cannot be used: which, and why.
+        counts: what the rules of auto go by, by the hash of the split.
     """
 
     records: Mapping[str, list[tuple[Path, RunRecord]]]
     skipped: list[str] = field(default_factory=list)
+    counts: dict[str, Mapping[str, int]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -207,7 +211,11 @@ def read_inventory(runs: Path, datasets: Sequence[str]) -> Inventory:
     """The records of some data sets; what cannot be read is named and left out, never counted."""
     records: dict[str, list[tuple[Path, RunRecord]]] = {}
     skipped = []
+    counts: dict[str, Mapping[str, int]] = {}
     for dataset in datasets:
+        for path in (runs / dataset / "splits").glob("*.json"):
+            with contextlib.suppress(UserError):  # the report names what cannot be read
+                counts[path.stem] = read_facts(path).counts()
         found = records.setdefault(dataset, [])
         for path in sorted((runs / dataset).glob("*.json")):
             try:
@@ -219,7 +227,7 @@ def read_inventory(runs: Path, datasets: Sequence[str]) -> Inventory:
                 found.append((path, record))
             else:
                 skipped.append(f"record {path} is of data set {record.dataset}; move it there.")
-    return Inventory(records, skipped)
+    return Inventory(records, skipped, counts)
 
 
 def state_of(cell: Cell, inventory: Inventory, runs: Path, split_hash: str | None = None) -> State:
@@ -236,6 +244,14 @@ def state_of(cell: Cell, inventory: Inventory, runs: Path, split_hash: str | Non
     ]
     same = [] if cell.waits else [found for found in all_of_seed if found[1].config_hash == cell.config_hash]
     current = [found for found in same if split_hash in (None, found[1].split_hash)]
+    if not current and not cell.waits:
+        alike = [
+            (path, record)
+            for path, record in all_of_seed
+            if record.model == cell.row.model
+            and same_computation(record, cell.config, inventory.counts.get(record.split_hash, {}))
+        ]
+        current = [found for found in alike if split_hash in (None, found[1].split_hash)]
     if current:
         path, record = current[0]
         for other_path, other in current[1:]:
@@ -254,18 +270,6 @@ def state_of(cell: Cell, inventory: Inventory, runs: Path, split_hash: str | Non
         if record.row == cell.row.name and record.protocol == protocol_of(cell):
             return State(STALE, f"{path.name} was made with {differences(record.config, cell.config)}")
     return State(MISSING, "its settings are to be searched first" if cell.waits else "")
-
-
-def changed_rules(record: RunRecord) -> list[tuple[str, Any, Any]]:
-    """Settings that say auto and have another meaning today: key, meaning then, meaning now.
-
-    A configuration's hash holds the word alone. Records of before runs kept their counts cannot be told.
-    """
-    counts, then = record.notes.get("counts"), record.notes.get("resolved")
-    if not counts or not then:
-        return []
-    now = what_auto_means(record.config, record.protocol["exclude_history"], **counts)
-    return [(key, then[key], value) for key, value in now.items() if then[key] != value]
 
 
 def protocol_of(cell: Cell) -> dict[str, Any]:

@@ -88,10 +88,13 @@ def run(args: argparse.Namespace) -> None:
     inventory = read_inventory(places.runs, _all_datasets(places.runs, datasets))
     _say_skipped(inventory.skipped)
     splits = {dataset: _load(board, dataset, places.data) for dataset in datasets}
+    inventory.counts.update({facts.split_hash: facts.counts() for facts in splits.values()})
     if args.dry_run:
         _list(cells, inventory, places.runs, splits, args.retry)
         return
     check_folder(scratch, "logs and checkpoints of runs")
+    for facts in splits.values():
+        facts.save(places.runs)
     hashes = {dataset: facts.split_hash for dataset, facts in splits.items()}
     queue = Queue(board, cells, places, hashes, args.retry)
     failed = queue.run(lambda: _report_meanwhile(board, results, places.data, hashes))

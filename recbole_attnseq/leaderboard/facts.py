@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from recbole_attnseq.data.dataset import different_waits
 from recbole_attnseq.data.split_hash import pairs_of_loaders
 from recbole_attnseq.errors import UserError
 from recbole_attnseq.leaderboard.layout import json_text
@@ -36,6 +37,8 @@ class SplitFacts:
         users: (R,) user token of each test target, ordered by user, then by time.
         history: (R,) interactions of the user before the target.
         popularity: (R,) training interactions of the target's item.
+        waits: how many different waits between two steps the histories of training hold, by
+            :func:`~recbole_attnseq.flat.waits`; None where no run has asked for times, or there are none.
     """
 
     schema: int
@@ -50,11 +53,13 @@ class SplitFacts:
     users: list[str]
     history: list[int]
     popularity: list[int]
+    waits: int | None = None
 
     def counts(self) -> dict[str, int]:
         """What the rules of ``auto`` go by, as data_rules.counts_of has it: a user's first interaction is no target."""
         targets = self.train_count - self.user_count
-        return {"targets": targets, "users": self.user_count, "items": self.item_count}
+        known = {} if self.waits is None else {"waits": self.waits}
+        return {"targets": targets, "users": self.user_count, "items": self.item_count, **known}
 
     def history_group(self) -> npt.NDArray[np.int64]:
         """(R,) index into ``HISTORY_GROUPS`` of every target."""
@@ -67,11 +72,18 @@ class SplitFacts:
         return np.where(count == 0, 3, group)
 
     def save(self, folder: str | os.PathLike[str]) -> Path:
-        """Write to ``folder``/dataset/splits/hash.json, whole or not at all; an equal file is left alone."""
+        """Write to ``folder``/dataset/splits/hash.json, whole or not at all; an equal file is left alone.
+
+        So is one that knows of waits in addition: of the models of a leaderboard, not all ask for times.
+        """
         target = facts_path(folder, self.dataset, self.split_hash)
-        text = json_text(asdict(self), ("users", "history", "popularity"))
-        if not target.is_file() or target.read_text(encoding="utf-8") != text:
-            write_whole(target, text)
+        try:
+            known = read_facts(target)
+        except UserError:
+            known = None
+        alike = known is not None and replace(known, waits=self.waits) == self
+        if known is None or not alike or self.waits not in (None, known.waits):
+            write_whole(target, json_text(asdict(self), ("users", "history", "popularity")))
         return target
 
 
@@ -96,11 +108,16 @@ def read_facts(path: str | os.PathLike[str]) -> SplitFacts:
     except ValueError as error:
         raise UserError(f"split facts {path} are corrupt ({error}); {remedy}.") from error
     names = {field.name for field in fields(SplitFacts)}
-    if not isinstance(values, dict) or set(values) != names or values["schema"] != SCHEMA:
+    if not isinstance(values, dict) or set(values) | {"waits"} != names or values["schema"] != SCHEMA:
         raise UserError(f"split facts {path} are of another schema; {remedy}.")
     targets = [values[key] for key in ("users", "history", "popularity")]
+    waits = values.get("waits")
     whole = all(isinstance(found, list) and len(found) == len(targets[0]) for found in targets)
-    if not whole or not all(type(number) is int for found in targets[1:] for number in found):
+    if (
+        type(waits) not in (int, type(None))
+        or not whole
+        or not all(type(number) is int for found in targets[1:] for number in found)
+    ):
         raise UserError(f"split facts {path} are corrupt (not a history and a popularity for each user); {remedy}.")
     return SplitFacts(**values)
 
@@ -135,6 +152,7 @@ def facts_of(train: Any, valid: Any, test: Any) -> SplitFacts:
         users=[str(tokens[user]) for user in users],
         history=(np.asarray(before)[users] + np.arange(len(users)) - first).tolist(),
         popularity=trained[targets].tolist(),
+        waits=different_waits(dataset),
     )
 
 

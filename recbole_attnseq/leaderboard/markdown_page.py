@@ -50,8 +50,8 @@ Processor seconds are those of a whole run, early stopping included; {FOREIGN}: 
 _ONE_CHANGE = """AttnSeq's default but for one change of settings (of one, or of two that go together), each run to its
 own end by the code of the commit that its record names, `+changes` where some of it was not committed yet; the default
 may have run again since. NDCG@10 on validation, which decides: mean over the seeds named, and the lowest and highest;
-`against` is the difference to the default's same seeds, or to its mean where it has not run with them. Test for the
-record.
+`against` is the difference to the default's same seeds, or to its mean where it has not run with them; for trials of
+before the default read waits (`time_gaps=False`), the difference to what was the default then. Test for the record.
 """
 
 _OTHER_TRIALS = """Older defaults, larger changes, runs cut short (`epochs`), code that was taken out again

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -24,7 +25,7 @@ from recbole_attnseq.leaderboard.cells import (
 from recbole_attnseq.leaderboard.estimates import duration, seconds_for
 from recbole_attnseq.leaderboard.runner import Places, claimed, reason_of, snapshot_path
 from recbole_attnseq.leaderboard.schedule import Queue, in_vain
-from tests.leaderboard.fakes import SPLIT, fake_facts, fake_record, ranks, write_board
+from tests.leaderboard.fakes import SPLIT, fake_facts, fake_record, ranks, with_config, write_board
 
 RUNS = Path("results/runs")
 MODELS = {"Pop": {"seeds": [1, 2]}, "SASRec": {"settings": {"train_neg_sample_args": None}}}
@@ -206,6 +207,67 @@ def test_what_auto_meant_otherwise_is_stale_and_says_so(board: Board, monkeypatc
     assert (state.word, state.why) == ("stale", f"{path.name}: embedding_dropout_prob: auto was 0.5, now it is 0.3")
     fake_record(cell, ranks(1, 0.1)).save(RUNS)  # of before records said so
     assert _state(cell).word == "done"
+
+
+def _attnseq(**settings: object) -> Cell:
+    row = {"model": "AttnSeq", "settings": settings}
+    (cell,) = _cells(read_board(write_board(Path("boards"), {"a row": row})))
+    return cell
+
+
+# How many different waits the made-up split has; a history takes 0.19 of its items, and an item has 38 targets.
+SEVERAL, ONE, UNKNOWN = {"waits": 7}, {"waits": 1}, {"waits": None}
+
+
+@pytest.mark.parametrize(
+    ("said", "asked", "facts", "same"),
+    [
+        ({"time_gaps": True}, {}, SEVERAL, True),
+        ({"time_gaps": False}, {}, SEVERAL, False),
+        ({}, {"time_gaps": False}, SEVERAL, False),
+        ({"time_gaps": True}, {}, ONE, False),
+        ({"time_gaps": False}, {}, ONE, True),
+        ({"time_gaps": True}, {}, UNKNOWN, False),  # nobody knows what auto would come to
+        ({"time_gaps": False}, {}, UNKNOWN, False),
+        ({"members": 1}, {}, None, True),
+        ({}, {"members": 1, "time_gaps": True}, SEVERAL, True),
+        ({"members": 2}, {}, None, False),
+        ({"history_negatives": False, "hidden_dropout_prob": 0.5}, {}, SEVERAL, True),
+        ({}, {"history_negatives": False, "time_gaps": True}, SEVERAL, True),
+        ({"history_negatives": False}, {}, None, False),
+        ({"history_negatives": True}, {}, SEVERAL, False),
+        ({"time_gaps": True, "n_layers": 1}, {}, SEVERAL, False),
+    ],
+)
+def test_a_record_in_other_words_is_the_same_computation_or_not(
+    workdir: Path, said: dict[str, object], asked: dict[str, object], facts: dict[str, Any] | None, same: bool
+) -> None:
+    path = fake_record(_attnseq(**said), ranks(1, 0.1)).save(RUNS)
+    if facts is not None:
+        fake_facts("tiny", **facts).save(RUNS)
+    state = _state(_attnseq(**asked))
+    assert (state.word == "done") == same
+    assert (state.path == path) == same
+    assert _state(_attnseq(**asked), "0" * 16).word != "done", "of another split"
+
+
+def test_a_record_of_before_there_were_waits_is_one_without(workdir: Path) -> None:
+    record = fake_record(_attnseq(time_gaps=False), ranks(1, 0.1))
+    config = {key: value for key, value in record.config.items() if key != "time_gaps"}
+    with_config(record, config).save(RUNS)
+    assert _state(_attnseq(time_gaps=False)).word == "done"
+    assert _state(_attnseq()).word == "stale"
+    fake_facts("tiny", **ONE).save(RUNS)
+    assert _state(_attnseq()).word == "done", "where places stand for times, nobody reads waits"
+
+
+def test_of_equal_computations_the_one_in_its_own_words_counts(workdir: Path) -> None:
+    cell = _attnseq()
+    fake_facts("tiny", **SEVERAL).save(RUNS)
+    other = fake_record(_attnseq(time_gaps=True), ranks(2, 0.1)).save(RUNS)
+    assert _state(cell).path == other
+    own = fake_record(cell, ranks(1, 0.1)).save(RUNS)
+    assert (_state(cell).word, _state(cell).path) == ("done", own)
 
 
 def test_two_records_of_one_cell(board: Board) -> None:

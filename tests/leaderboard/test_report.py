@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from recbole_attnseq.errors import UserError
-from recbole_attnseq.leaderboard.ablation import read_trials
+from recbole_attnseq.leaderboard.ablation import ROW_BEFORE, read_trials
 from recbole_attnseq.leaderboard.board import read_board
 from recbole_attnseq.leaderboard.cells import cells_of, write_failure
 from recbole_attnseq.leaderboard.facts import facts_path, popularity_bounds, read_facts
@@ -266,6 +266,32 @@ def test_equal_settings_that_gave_two_results_are_two_trials(workdir: Path) -> N
     assert not skipped
 
 
+def test_a_trial_is_told_from_the_default_that_it_is_nearer_to(workdir: Path) -> None:
+    """Trials of before the default read waits changed what was the default then."""
+    rows = {"AttnSeq": {"seeds": [2020]}, ROW_BEFORE: {"model": "AttnSeq", "settings": {"time_gaps": False}}}
+    trials = {"AttnSeq (old)": {"time_gaps": False, "n_layers": 1}, "AttnSeq (new)": {"n_layers": 1}}
+    board = write_board(
+        workdir / "boards", {**rows, **{n: {"model": "AttnSeq", "settings": s} for n, s in trials.items()}}
+    )
+    fake_facts("tiny", waits=9).save(RESULTS / "runs")
+    quality = {"AttnSeq": 0.3, ROW_BEFORE: 0.2, "AttnSeq (old)": 0.1, "AttnSeq (new)": 0.4}
+    for cell in cells_of(read_board(board), Path("none")):
+        record = fake_record(cell, ranks(5, quality[cell.row.name]))
+        record = dataclasses.replace(record, valid={"ndcg@10": quality[cell.row.name]})
+        if cell.row.name in rows:
+            record.save(RESULTS / "runs")
+        else:
+            write_whole(RESULTS / f"ablation/tiny/{cell.row.name[9:12]}.json", json.dumps(dataclasses.asdict(record)))
+    (group,) = assemble(workdir / "boards", RESULTS)["ablation"]
+    found = {bar["name"]: (bar["differs"], bar["against"], bar["near"]) for bar in group["bars"]}
+    assert found == {
+        "new": ("n_layers=1", 0.1, True),
+        "the default": ("", 0.0, True),
+        "the default before": ("time_gaps=False", -0.1, True),
+        "old": ("n_layers=1, time_gaps=False", -0.1, True),
+    }
+
+
 def test_the_report_does_not_depend_on_where_it_is_made(boards: Path, tmp_path: Path) -> None:
     (RESULTS / "runs" / "tiny" / "broken.json").write_text("{")
     here = assemble(boards, RESULTS)
@@ -322,6 +348,13 @@ def test_facts_survive_their_file(workdir: Path) -> None:
     facts = fake_facts("tiny")
     assert facts.save("runs") == facts_path("runs", "tiny", SPLIT)
     assert read_facts(facts_path("runs", "tiny", SPLIT)) == facts
+    timed = fake_facts("tiny", waits=12)
+    timed.save("runs")
+    assert read_facts(facts_path("runs", "tiny", SPLIT)).counts()["waits"] == 12
+    facts.save("runs")
+    assert read_facts(facts_path("runs", "tiny", SPLIT)) == timed, "who asks for no times forgets none"
+    fake_facts("tiny", users=7).save("runs")
+    assert read_facts(facts_path("runs", "tiny", SPLIT)).waits is None, "of another split, nothing is kept"
 
 
 @pytest.mark.parametrize("change", [{"history": [1]}, {"popularity": None}, {"users": ["a", "b"]}, {"history": ["x"]}])
