@@ -59,6 +59,7 @@ SMALL: dict[str, Any] = {
 
 def test_gaps_are_the_files_own_whatever_float32_makes_of_the_times(pauses: str, quiet: dict[str, Any]) -> None:
     _, parts = loaders(pauses, quiet)
+    assert parts[0]._dataset.exact_times is None, "they are as large as all else, and waits are what is read of them"
     lines = [line.split("\t") for line in Path("dataset/pauses/pauses.inter").read_text().splitlines()[1:]]
     times: dict[str, list[float]] = {}
     for user, _, time in lines:

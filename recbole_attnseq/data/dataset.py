@@ -27,6 +27,8 @@ GAPS, GAP = "time:gaps", "time:gap"
 class AttnSeqDataset(SequentialDataset):  # type: ignore[misc]
     """Rows, fields and splits are RecBole's; :meth:`store` is the way around its padded rows."""
 
+    exact_times: Any  # (M,) float64 of every interaction, where something asks for them; see compat.py
+
     def data_augmentation(self) -> None:
         """RecBole's rows; where ``trends`` or ``time_gaps`` ask for them, with the exact times that they need."""
         super().data_augmentation()
@@ -38,6 +40,8 @@ class AttnSeqDataset(SequentialDataset):  # type: ignore[misc]
         if self.config["time_gaps"]:
             gaps = waits(times, columns.flat[self.uid_field])
             columns.add_list(GAPS, GAP, gaps, self.max_item_list_len)
+        if not self.config["trends"] and "TS" not in (self.config["eval_args"]["split"] or {}):
+            self.exact_times = None  # nobody else needs them
 
     def leave_one_out(self, group_by: str, leave_one_mode: str) -> list[Any]:
         """RecBole's split, row for row, without a Python list of every row of every user."""
