@@ -36,7 +36,8 @@ _COARSE = f"""{COARSE}: some of its records were ranked in bfloat16 products, as
 
 _RIVALS = f"""## AttnSeq against the best of the others
 
-AttnSeq by default, then the row of its that validation prefers, in brackets (of those rows whose seeds have all run).
+AttnSeq by default, then without the times of the history where it reads them (RecBole's models never do), then the row
+of its that validation prefers, in brackets (of those rows whose seeds have all run).
 Their rival is the best on test, which can only be the harder one. A row that knows the time of the request meets all
 others, one that does not only its like; a row whose settings were searched meets them, and then the best of those that
 were searched within the same budget. `of` counts the rows of others that have run, of those listed; where no sequential

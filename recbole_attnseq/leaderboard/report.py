@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import Any
 
 from recbole_attnseq.errors import UserError
-from recbole_attnseq.leaderboard.ablation import ROW_BEFORE, Place, Run, candidates_of, read_trials
+from recbole_attnseq.leaderboard.ablation import Place, Run, candidates_of, read_trials
 from recbole_attnseq.leaderboard.board import read_boards
 from recbole_attnseq.leaderboard.cells import cells_of, read_inventory
 from recbole_attnseq.leaderboard.facts import HISTORY_GROUPS, POPULARITY_GROUPS, SplitFacts, read_facts
 from recbole_attnseq.leaderboard.published import PUBLISHED, read_published
-from recbole_attnseq.leaderboard.rivals import MARKS, rivalry, summary
+from recbole_attnseq.leaderboard.rivals import MARKS, WITHOUT_TIMES, rivalry, summary
 from recbole_attnseq.leaderboard.standings import Table, make_table
 from recbole_attnseq.leaderboard.tables import insert, read_page
 from recbole_attnseq.registration import MODEL
@@ -103,7 +103,7 @@ def assemble(
             table = make_table(board, dataset, cells, inventory, facts, runs, known.get(dataset))
             tables.append(_as_dict(table, published.get(dataset, []), results))
             for row in table.full:
-                if row.name in (MODEL, ROW_BEFORE):
+                if row.name in (MODEL, WITHOUT_TIMES):
                     runs_of = [(file.relative_to(results).as_posix(), record) for file, record in row.runs]
                     found = defaults.setdefault((dataset, candidates_of(row.runs[0][1])), [])
                     found.insert(0 if row.name == MODEL else len(found), runs_of)

@@ -16,6 +16,8 @@ MARK = "≈"  # the difference is not significant
 FOREIGN = "†"  # seconds of more than one kind of processor
 LEAST = 0.0001  # the smallest p that four decimals show, and about what the randomisation test can tell
 METRIC = "ndcg@10"
+# AttnSeq as RecBole's models are: it reads the order of a history, not how long each step of it waited.
+WITHOUT_TIMES = f"{MODEL} (without times)"
 # Sequential to RecBole, but of counts or a few factors an item instead of a network: too weak a rival to stand for
 # the others.
 FACTORS = {"FOSSIL", "FPMC", RECENT, "TransRec"}
@@ -27,20 +29,20 @@ def rivalry(table: Table) -> list[dict[str, Any]]:
 
     AttnSeq's rows are chosen before the test is looked at; to choose their rival by it can but make them look worse.
 
-    AttnSeq is its row with defaults, then those of its rows that validation prefers, if they are others and all their
-    seeds have run: one of those that know when somebody asks (``trends``) and one of those that do not. The former
-    meets the best of all, the latter the best of those that do not. So does each of its rows whose settings were
-    searched, and then it meets the best of those that were searched within the same budget. Nothing where AttnSeq or
-    the others have no result.
+    AttnSeq is its row with defaults, its row without times where it has one, then those of its rows that validation
+    prefers, if they are others and all their seeds have run: one of those that know when somebody asks (``trends``) and
+    one of those that do not. The former meets the best of all, the latter the best of those that do not. So does each
+    of its rows whose settings were searched, and then it meets the best of those that were searched within the same
+    budget. Nothing where AttnSeq or the others have no result.
     """
     metric = METRIC
     rows = [row for row in table.full if row.model == MODEL]
-    chosen = [row for row in rows if row.name == MODEL]
+    chosen = [row for row in rows if row.name == MODEL] + [row for row in rows if row.name == WITHOUT_TIMES]
     for timely in (False, True):
         complete = [row for row in rows if not row.empty and _knows_when(row) == timely]
         preferred = max(complete, key=lambda row: _valid(row, metric), default=None)
         # Defaults that lack a seed may be ahead of it already: then nothing is preferred to them.
-        alike = [row for row in chosen if row.runs and _knows_when(row) == timely]
+        alike = [row for row in chosen if row.name == MODEL and row.runs and _knows_when(row) == timely]
         if preferred is not None and all(_valid(row, metric) < _valid(preferred, metric) for row in alike):
             chosen.append(preferred)
     foreign = [row for row in table.rows if row.model != MODEL]

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from recbole_attnseq.errors import UserError
-from recbole_attnseq.leaderboard.ablation import ROW_BEFORE, read_trials
+from recbole_attnseq.leaderboard.ablation import read_trials
 from recbole_attnseq.leaderboard.board import read_board
 from recbole_attnseq.leaderboard.cells import cells_of, write_failure
 from recbole_attnseq.leaderboard.facts import facts_path, popularity_bounds, read_facts
@@ -25,6 +25,7 @@ from recbole_attnseq.leaderboard.picture import picture
 from recbole_attnseq.leaderboard.published import PUBLISHED
 from recbole_attnseq.leaderboard.records import RunRecord, read_record
 from recbole_attnseq.leaderboard.report import assemble, write_report
+from recbole_attnseq.leaderboard.rivals import WITHOUT_TIMES
 from recbole_attnseq.leaderboard.significance import compare, holm
 from recbole_attnseq.leaderboard.standings import aligned, command_of
 from recbole_attnseq.training.processes import write_whole
@@ -268,13 +269,13 @@ def test_equal_settings_that_gave_two_results_are_two_trials(workdir: Path) -> N
 
 def test_a_trial_is_told_from_the_default_that_it_is_nearer_to(workdir: Path) -> None:
     """Trials of before the default read waits changed what was the default then."""
-    rows = {"AttnSeq": {"seeds": [2020]}, ROW_BEFORE: {"model": "AttnSeq", "settings": {"time_gaps": False}}}
+    rows = {"AttnSeq": {"seeds": [2020]}, WITHOUT_TIMES: {"model": "AttnSeq", "settings": {"time_gaps": False}}}
     trials = {"AttnSeq (old)": {"time_gaps": False, "n_layers": 1}, "AttnSeq (new)": {"n_layers": 1}}
     board = write_board(
         workdir / "boards", {**rows, **{n: {"model": "AttnSeq", "settings": s} for n, s in trials.items()}}
     )
     fake_facts("tiny", waits=9).save(RESULTS / "runs")
-    quality = {"AttnSeq": 0.3, ROW_BEFORE: 0.2, "AttnSeq (old)": 0.1, "AttnSeq (new)": 0.4}
+    quality = {"AttnSeq": 0.3, WITHOUT_TIMES: 0.2, "AttnSeq (old)": 0.1, "AttnSeq (new)": 0.4}
     for cell in cells_of(read_board(board), Path("none")):
         record = fake_record(cell, ranks(5, quality[cell.row.name]))
         record = dataclasses.replace(record, valid={"ndcg@10": quality[cell.row.name]})

@@ -72,6 +72,18 @@ def test_who_knows_the_time_meets_all_and_who_does_not_its_like(workdir: Path) -
     assert (timely["ours"]["name"], timely["rival"]["name"]) == ("AttnSeq (trends)", "RecentPop")
 
 
+def test_what_is_given_no_times_meets_them_too(workdir: Path) -> None:
+    """RecBole's models read the order of a history alone, so whoever reads its times as well stands beside itself."""
+    untimed = {"model": "AttnSeq", "settings": {"time_gaps": False}}
+    board = write_board(
+        workdir / "boards", {"AttnSeq": None, "AttnSeq (without times)": untimed, "Pop": None, "FPMC": None}
+    )
+    fill(board, workdir / "results", {"AttnSeq": 0.3, "AttnSeq (without times)": 0.2, "Pop": 0.02, "FPMC": 0.1})
+    prefer(board, "AttnSeq", 0.9)
+    found = [(pair["ours"]["name"], pair["rival"]["name"]) for pair in rivals(workdir / "boards")]
+    assert found == [("AttnSeq", "FPMC"), ("AttnSeq (without times)", "FPMC")]
+
+
 def test_the_defaults_meet_the_best_of_the_other_models(workdir: Path) -> None:
     """Not the tuned row, however good, nor the second best; seeds are averaged target by target."""
     board = write_board(workdir / "boards", MODELS)
