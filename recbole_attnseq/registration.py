@@ -160,6 +160,13 @@ def keys_known_to(config: Any) -> set[str]:
 
 def keys_of_models(model: str) -> tuple[set[str], set[str]]:
     """The hyper-parameters of one model, and those of all: RecBole's and AttnSeq."""
+    keys = _keys_by_model()
+    return set(keys.get(model, ())), {key for own in keys.values() for key in own}
+
+
+@functools.cache
+def _keys_by_model() -> dict[str, set[str]]:
+    """Read once: a hundred files, and a leaderboard asks for every cell."""
     import yaml
 
     folder = files("recbole") / "properties" / "model"
@@ -169,7 +176,7 @@ def keys_of_models(model: str) -> tuple[set[str], set[str]]:
         if each.name.endswith(".yaml")
     }
     keys[MODEL] = {*defaults(yaml.SafeLoader), *UNSAID}
-    return keys.get(model, set()), {key for own in keys.values() for key in own}
+    return keys
 
 
 def defaults(loader: Any) -> dict[str, Any]:

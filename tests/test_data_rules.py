@@ -84,3 +84,6 @@ def test_auto_means_today_what_it_meant_in_the_committed_runs(dataset: str) -> N
         assert what_auto_means(settings, True, **counts) == expected
         assert what_auto_means({"history_negatives": "auto"}, False, **counts) == {"history_negatives": True}
         assert what_auto_means({"hidden_dropout_prob": 0.1}, True, **counts) == {}
+        # Where the copies in use have times; the others' places in a history stand for them.
+        timed = dataset in ("deskdrop", "ml-100k", "ml-1m")
+        assert what_auto_means({"time_gaps": "auto"}, True, **counts) == {"time_gaps": timed}
