@@ -76,9 +76,10 @@ def check_time_gaps(given: object) -> bool | str:
 
 
 def waits_tell(waits: int | None) -> bool:
-    """What ``time_gaps: auto`` means where histories hold so many different waits, None where their times are unknown.
+    """What ``time_gaps: auto`` means where histories tell so many different waits, None where their times are unknown.
 
-    Where places stand for times, as in many published copies, all waits are one and the same and tell nothing.
+    Where places stand for times, as in many published copies, all waits are one and the same and tell nothing, unless
+    a filter has left holes. Waits differ by doublings of the unit: where all are below one unit, none is told.
     """
     return waits is not None and waits > 1
 

@@ -94,15 +94,15 @@ class AttnSeq(SequentialRecommender):  # type: ignore[misc]
         Raises:
             UserError: the model reads how long each item waited for, and the batch does not say.
         """
-        if self.timed and GAPS not in interaction:
+        gaps = interaction[GAPS] if self.timed and GAPS in interaction else None
+        return self._packed(interaction[self.ITEM_SEQ], interaction[self.ITEM_SEQ_LEN], gaps)
+
+    def _packed(self, padded: Tensor, lengths: Tensor, gaps: Tensor | None) -> tuple[Tensor, Packing]:
+        if self.timed and gaps is None:
             raise UserError(
                 f"this model has time_gaps, so a request needs '{GAPS}': for each item of a history the doubling that "
                 "its wait lies in, (B, L) integers from flat.waits."
             )
-        gaps = interaction[GAPS] if self.timed else None
-        return self._packed(interaction[self.ITEM_SEQ], interaction[self.ITEM_SEQ_LEN], gaps)
-
-    def _packed(self, padded: Tensor, lengths: Tensor, gaps: Tensor | None) -> tuple[Tensor, Packing]:
         inside = torch.arange(padded.shape[1], device=padded.device) < lengths[:, None]
         return padded[inside], Packing(lengths, self.max_seq_length, None if gaps is None else gaps[inside])
 
@@ -185,7 +185,7 @@ def time_gaps(given: object, waits: int | None) -> bool:
             "benchmark_filename out, or set time_gaps to auto."
         )
     if wanted == "auto":
-        getLogger().info(f"time_gaps: auto is {waits_tell(waits)} ({waits or 'no'} different waits between two steps)")
+        getLogger().info(f"time_gaps: auto is {waits_tell(waits)} ({waits or 0} different waits by doublings)")
         return waits_tell(waits)
     return bool(wanted)
 

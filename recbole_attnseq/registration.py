@@ -32,8 +32,9 @@ _OPTIONAL_KEYS = (
 # Hyper-parameters that defaults.yaml leaves out, so that what does not use them is the same run as before there were
 # any, with what it means to leave them out.
 UNSAID = {"members": 1, "trends": None, "neighbour_window": WINDOW, "neighbour_limit": LIMIT}
-# Of those that came later than the first records, what it means that a record has none.
-BEFORE = {**UNSAID, "time_gaps": False}
+# What it means that an older record has none of a hyper-parameter, though defaults.yaml says something else today.
+SINCE = {"time_gaps": False}
+BEFORE = {**UNSAID, **SINCE}
 
 
 class _Nothing:
@@ -259,7 +260,8 @@ def refuse_ours(given: dict[str, Any], model: str) -> None:
         UserError: names the key.
     """
     for key, nothing in BEFORE.items():
-        if given.get(key) not in (nothing, None, [], "auto") and (model, key) != (RECENT, "trends"):
+        ours = given.get(key) not in (nothing, None, []) and (key, given.get(key)) != ("time_gaps", "auto")
+        if ours and (model, key) != (RECENT, "trends"):
             raise UserError(f"{key} is {given[key]!r}, but {model} takes no notice of it: leave it out.")
 
 

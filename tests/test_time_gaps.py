@@ -162,6 +162,21 @@ def test_places_that_stand_for_times_tell_nothing(workdir: Path, quiet: dict[str
     assert not [name for name in trainer.model.state_dict() if "gaps" in name]
 
 
+def test_waits_that_no_history_of_training_tells_do_not_count(workdir: Path, quiet: dict[str, Any]) -> None:
+    """Of four interactions a user, one is the only history of training: what it waited for is never known."""
+    random = np.random.default_rng(3)
+    rows = [
+        (f"u{u}", f"i{random.integers(9)}", START + int(10.0 ** (t + random.random())))
+        for u in range(30)
+        for t in range(4)
+    ]
+    write_interactions(workdir / "dataset", "short", rows)
+    config, (train_data, *_) = loaders("short", quiet, time_gaps="auto")
+    trainer = make_trainer(config, train_data)
+    assert trainer.notes["counts"]["waits"] == 0
+    assert not trainer.model.timed
+
+
 @pytest.mark.parametrize("given", ["often", 1, [3600]])
 def test_what_is_no_truth_value_is_refused(tiny: str, quiet: dict[str, Any], given: object) -> None:
     with pytest.raises(UserError, match=r"time_gaps is .*True, False or auto"):
@@ -171,6 +186,9 @@ def test_what_is_no_truth_value_is_refused(tiny: str, quiet: dict[str, Any], giv
 def test_a_model_of_recboles_is_not_told_in_vain(tiny: str, quiet: dict[str, Any]) -> None:
     with pytest.raises(UserError, match="time_gaps is True, but SASRec"):
         configure("SASRec", tiny, settings={**quiet, "train_neg_sample_args": None, "time_gaps": True})
+    with pytest.raises(UserError, match="trends is 'auto', but SASRec"):
+        configure("SASRec", tiny, settings={**quiet, "train_neg_sample_args": None, "trends": "auto"})
+    configure("SASRec", tiny, settings={**quiet, "train_neg_sample_args": None, "time_gaps": "auto"})
 
 
 @pytest.mark.parametrize("given", [True, "auto"])
@@ -206,3 +224,5 @@ def test_a_request_without_its_waits_is_told(pauses: str, quiet: dict[str, Any])
     hand_made = Interaction({name: batch[name] for name in (model.ITEM_SEQ, model.ITEM_SEQ_LEN)})
     with pytest.raises(UserError, match=GAPS):
         model.full_sort_predict(hand_made)
+    with pytest.raises(UserError, match=GAPS):
+        model(batch[model.ITEM_SEQ], batch[model.ITEM_SEQ_LEN])

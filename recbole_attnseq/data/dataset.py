@@ -12,7 +12,7 @@ import torch
 from recbole.data.dataset.sequential_dataset import SequentialDataset
 from torch import Tensor
 
-from recbole_attnseq.data.prefixes import PrefixColumns, PrefixInteraction, reached
+from recbole_attnseq.data.prefixes import PrefixColumns, PrefixInteraction, reached, waited
 from recbole_attnseq.data.store import SequenceStore
 from recbole_attnseq.errors import UserError
 from recbole_attnseq.flat import waits
@@ -120,7 +120,7 @@ def sequence_store(dataset: Any) -> SequenceStore:
 
 
 def different_waits(dataset: Any) -> int | None:
-    """How many different waits the histories of training hold; None where they come without.
+    """How many different waits, by doublings, the histories of training tell; None where they come without.
 
     Args:
         dataset: the training part of a split.
@@ -129,8 +129,7 @@ def different_waits(dataset: Any) -> int | None:
     gaps = columns.flat.get(GAP) if isinstance(columns, PrefixColumns) else None
     if gaps is None:
         return None
-    known = gaps[reached([columns])]
-    return len(known[known > 0].unique())
+    return len(gaps[waited(columns)].unique())
 
 
 def training_events(dataset: Any) -> tuple[Tensor, Tensor]:

@@ -8,7 +8,7 @@ table, and a padded matrix exists only for the rows of one batch.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, MutableMapping, Sequence
+from collections.abc import Callable, Iterator, MutableMapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -115,12 +115,23 @@ class PrefixInteraction(Interaction):  # type: ignore[misc]
 
 def reached(parts: Sequence[PrefixColumns]) -> Tensor:
     """True (M,) for every interaction that is a target or in the history of a row of ``parts``, which share them."""
+    return _between(parts, lambda part: (part.target - part.length, part.target + 1))
+
+
+def waited(part: PrefixColumns) -> Tensor:
+    """True (M,) for every interaction whose wait a row's history tells: each of its interactions but its first."""
+    return _between([part], lambda part: (part.target - part.length + 1, part.target))
+
+
+def _between(parts: Sequence[PrefixColumns], bounds: Callable[[PrefixColumns], tuple[Tensor, Tensor]]) -> Tensor:
+    """True (M,) for every interaction from the first to before the second of the bounds (R,) of a row of ``parts``."""
     total = len(next(iter(parts[0].flat.values())))
     edges = torch.zeros(total + 1, dtype=torch.long)
     for part in parts:
         one = torch.ones_like(part.target)
-        edges.index_add_(0, part.target - part.length, one)
-        edges.index_add_(0, part.target + 1, -one)
+        begin, end = bounds(part)
+        edges.index_add_(0, begin, one)
+        edges.index_add_(0, end, -one)
     return edges.cumsum(0)[:-1] > 0
 
 

@@ -39,7 +39,7 @@ def candidates_of(record: RunRecord) -> str:
 
 
 def read_trials(
-    folder: Path, defaults: Mapping[Place, Sequence[Sequence[Run]]], facts: Mapping[str, SplitFacts]
+    folder: Path, defaults: Mapping[Place, Mapping[str, Sequence[Run]]], facts: Mapping[str, SplitFacts]
 ) -> tuple[list[dict[str, Any]], list[str]]:
     """The trials of a folder by data set and candidates; selected on validation, so that is what they are ordered by.
 
@@ -49,7 +49,8 @@ def read_trials(
 
     Args:
         folder: holds a folder of records for each data set; a file's name says what the trial is, then its seed.
-        defaults: records with their paths, from where ``folder`` lies: of the default, then of what was it before.
+        defaults: records with their paths, from where ``folder`` lies, of the default and of what was it before, each
+            under the name of its bar.
         facts: split hash to the split's facts, as far as they are known: they tell what auto means.
 
     Returns:
@@ -72,7 +73,7 @@ def read_trials(
             trials.setdefault(key, []).append((path.relative_to(folder.parent).as_posix(), record))
     found = []
     for (dataset, candidates), trials in groups.items():
-        bars = _bars(_one_code(trials.values()), defaults.get((dataset, candidates), []), facts)
+        bars = _bars(_one_code(trials.values()), defaults.get((dataset, candidates), {}), facts)
         found.append({"dataset": dataset, "candidates": candidates, "metric": METRIC, "bars": bars})
     return found, skipped
 
@@ -91,30 +92,32 @@ def _one_code(trials: Iterable[Sequence[Run]]) -> list[list[Run]]:
 
 def _bars(
     trials: Sequence[Sequence[Run]],
-    defaults: Sequence[Sequence[Run]],
+    defaults: Mapping[str, Sequence[Run]],
     facts: Mapping[str, SplitFacts],
 ) -> list[dict[str, Any]]:
     ordered = sorted(trials, key=_mean, reverse=True)
-    bases = [_settings(runs[0][1], facts) for runs in defaults or ordered[:1]]
+    bases = {name: _settings(runs[0][1], facts) for name, runs in defaults.items()}
+    nothing: Mapping[str, Any] = _settings(ordered[0][0][1], facts)  # where no default has run: the best
+    first = bases.get(DEFAULT, next(iter(bases.values()), nothing))
     bars = []
     for runs in ordered:
         records = [record for _, record in runs]
         own = _settings(records[0], facts)
-        base, default = min(zip(bases, defaults or [[]], strict=True), key=lambda pair: len(_changed(own, pair[0])))
+        name = min(bases, key=lambda name: len(_changed(own, bases[name])), default="")
+        default = defaults.get(name, [])
         comparable = bool(default) and records[0].split_hash == default[0][1].split_hash
         bars.append({
             **_bar(_SEED.sub("", Path(runs[0][0]).stem), runs),
-            "differs": _differences(own, bases[0]),
+            "differs": _differences(own, first),
             "against": _against(records, [record for _, record in default]) if comparable else None,
-            "near": comparable and _near(own, base),
+            "near": comparable and _near(own, bases[name]),
         })  # fmt: skip
     if not defaults:
-        bars[0]["differs"] = _differences(bases[0], {**bases[0], **_UNSAID})  # nothing above it to differ from
+        bars[0]["differs"] = _differences(first, {**first, **_UNSAID})  # nothing stands above it to differ from
         return bars
-    first = [record for _, record in defaults[0]]
-    for name, runs, base in zip((DEFAULT, BEFORE), defaults, bases, strict=False):
-        against = _against([record for _, record in runs], first)
-        bars.append({**_bar(name, runs), "differs": _differences(base, bases[0]), "against": against, "near": True})
+    for name, runs in defaults.items():
+        against = _against([record for _, record in runs], [record for _, record in defaults.get(DEFAULT, runs)])
+        bars.append({**_bar(name, runs), "differs": _differences(bases[name], first), "against": against, "near": True})
     return sorted(bars, key=lambda bar: -bar["valid"])
 
 
@@ -171,7 +174,9 @@ def _cut(record: RunRecord) -> bool:
 def _changed(settings: Mapping[str, Any], other: Mapping[str, Any]) -> list[str]:
     known = settings.keys() & other.keys()
     added = {key for key in settings.keys() - other.keys() if settings[key] not in _NOTHING}
-    return sorted({key for key in known if settings[key] != other[key]} | added)
+    # What still says auto is of a record that did not keep what it came to.
+    apart = {key for key in known if settings[key] != other[key] and "auto" not in (settings[key], other[key])}
+    return sorted(apart | added)
 
 
 def _differences(settings: Mapping[str, Any], other: Mapping[str, Any]) -> str:

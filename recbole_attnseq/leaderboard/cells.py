@@ -252,24 +252,33 @@ def state_of(cell: Cell, inventory: Inventory, runs: Path, split_hash: str | Non
             and same_computation(record, cell.config, inventory.counts.get(record.split_hash, {}))
         ]
         current = [found for found in alike if split_hash in (None, found[1].split_hash)]
+        if _disagreeing(current):  # each may be right where it was made, so that none is wrong; this cell's own decides
+            current = []
+        same = same or alike
     if current:
         path, record = current[0]
-        for other_path, other in current[1:]:
-            if (other.users, other.ranks, other.split_hash) != (record.users, record.ranks, record.split_hash):
-                why = f"{path.name} and {other_path.name} disagree; remove the wrong one"
-                return State(CONFLICT, why)
+        other = _disagreeing(current)
+        if other:
+            return State(CONFLICT, f"{path.name} and {other.name} disagree; remove the wrong one")
         changed = [f"{key}: auto was {then}, now it is {now}" for key, then, now in changed_rules(record)]
         return State(STALE, f"{path.name}: {', '.join(changed)}") if changed else State(DONE, path=path, record=record)
     failure = read_failure(cell.failure_path(runs))
     if failure is not None:
         return State(FAILED, str(failure["reason"]), limit=failure.get("time_limit"))
-    if same:
-        path, record = same[0]
+    elsewhere = [found for found in same if split_hash not in (None, found[1].split_hash)]
+    if elsewhere:
+        path, record = elsewhere[0]
         return State(STALE, f"{path.name} is of split {record.split_hash}, the data now give {split_hash}")
     for path, record in all_of_seed:
         if record.row == cell.row.name and record.protocol == protocol_of(cell):
             return State(STALE, f"{path.name} was made with {differences(record.config, cell.config)}")
     return State(MISSING, "its settings are to be searched first" if cell.waits else "")
+
+
+def _disagreeing(found: Sequence[tuple[Path, RunRecord]]) -> Path | None:
+    """The first of some records that has other ranks than the very first, or None."""
+    kinds = [(record.users, record.ranks, record.split_hash) for _, record in found]
+    return next((path for (path, _), kind in zip(found, kinds, strict=True) if kind != kinds[0]), None)
 
 
 def protocol_of(cell: Cell) -> dict[str, Any]:

@@ -88,7 +88,8 @@ def run(args: argparse.Namespace) -> None:
     inventory = read_inventory(places.runs, _all_datasets(places.runs, datasets))
     _say_skipped(inventory.skipped)
     splits = {dataset: _load(board, dataset, places.data) for dataset in datasets}
-    inventory.counts.update({facts.split_hash: facts.counts() for facts in splits.values()})
+    for facts in splits.values():  # these may know less than the file: of waits, where the first row asks for no times
+        inventory.counts[facts.split_hash] = {**inventory.counts.get(facts.split_hash, {}), **facts.counts()}
     if args.dry_run:
         _list(cells, inventory, places.runs, splits, args.retry)
         return

@@ -24,10 +24,13 @@ def same_computation(record: RunRecord, config: Mapping[str, Any], counts: Mappi
     differing = {key for key in {*then, *now} if then.get(key) != now.get(key)}
     if not differing <= {*FOLLOWING}:
         return False
-    if differing and not counts:
+    known = {**counts, **(record.notes.get("counts") or {})}
+    if differing and not known:
         return False
+    resolved = record.notes.get("resolved") or {}
+    then.update({key: resolved[key] for key in differing & resolved.keys() if then[key] == "auto"})
     for settings in (then, now) if differing else ():
-        settings.update(what_auto_means(settings, record.protocol["exclude_history"], **counts))
+        settings.update(what_auto_means(settings, record.protocol["exclude_history"], **known))
     return all(then.get(key) == now.get(key) for key in differing)
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from recbole_attnseq.errors import UserError
-from recbole_attnseq.leaderboard.ablation import Place, Run, candidates_of, read_trials
+from recbole_attnseq.leaderboard.ablation import BEFORE, DEFAULT, Place, Run, candidates_of, read_trials
 from recbole_attnseq.leaderboard.board import read_boards
 from recbole_attnseq.leaderboard.cells import cells_of, read_inventory
 from recbole_attnseq.leaderboard.facts import HISTORY_GROUPS, POPULARITY_GROUPS, SplitFacts, read_facts
@@ -93,7 +93,8 @@ def assemble(
     published = read_published(boards / PUBLISHED)
     facts, skipped = _facts(runs)
     tables = []
-    defaults: dict[Place, list[list[Run]]] = {}
+    defaults: dict[Place, dict[str, list[Run]]] = {}
+    bar_of = {MODEL: DEFAULT, WITHOUT_TIMES: BEFORE}
     for board in read_boards(boards)[0]:
         cells = cells_of(board, results / "studies", data)
         inventory = read_inventory(runs, board.datasets)
@@ -103,10 +104,10 @@ def assemble(
             table = make_table(board, dataset, cells, inventory, facts, runs, known.get(dataset))
             tables.append(_as_dict(table, published.get(dataset, []), results))
             for row in table.full:
-                if row.name in (MODEL, WITHOUT_TIMES):
+                if row.name in bar_of:
                     runs_of = [(file.relative_to(results).as_posix(), record) for file, record in row.runs]
-                    found = defaults.setdefault((dataset, candidates_of(row.runs[0][1])), [])
-                    found.insert(0 if row.name == MODEL else len(found), runs_of)
+                    place = dataset, candidates_of(row.runs[0][1])
+                    defaults.setdefault(place, {}).setdefault(bar_of[row.name], runs_of)
     ablation, bad = read_trials(results / "ablation", defaults, facts)
     return {"tables": tables, "ablation": ablation, "skipped": [_relative(line, results) for line in skipped + bad]}
 

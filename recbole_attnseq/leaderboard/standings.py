@@ -28,6 +28,7 @@ from recbole_attnseq.leaderboard.significance import (
     mean_and_deviation,
     per_user,
 )
+from recbole_attnseq.registration import MODEL, SINCE
 
 METRICS = tuple(f"{name.lower()}@{k}" for name in ACCURACY for k in CUTOFFS)
 BEYOND_METRICS = tuple(f"{name.lower()}@{k}" for name in BEYOND for k in CUTOFFS)
@@ -77,7 +78,7 @@ class TableRow:
             "name": self.name,
             "model": self.model,
             "empty": [[seed, why] for seed, why in self.empty],
-            "runs": [run_as_dict(path, record, root) for path, record in self.runs],
+            "runs": [run_as_dict(path, record, self.name, root) for path, record in self.runs],
         }
         if not records:
             return result
@@ -283,32 +284,34 @@ def processors(records: Sequence[RunRecord]) -> str:
     return ", ".join(sorted({" ".join(_DECORATION.sub(" ", name).split()) for name in names}))
 
 
-def run_as_dict(path: Path, record: RunRecord, root: Path) -> dict[str, Any]:
-    """One run: its record's place below ``root``, its command, its curve."""
+def run_as_dict(path: Path, record: RunRecord, row: str, root: Path) -> dict[str, Any]:
+    """One run of a row: its record's place below ``root``, its command, its curve."""
     return {
         "seed": record.seed,
         "file": path.relative_to(root).as_posix(),
         "hash": record.config_hash,
         "commit": record.commit,
         "processor": record.hardware.get("processor"),
-        "command": command_of(record),
+        "command": command_of(record, row),
         "curve": [[int(p["epoch"]), p["valid"], round(p["processor_seconds"], 1)] for p in record.curve],
     }
 
 
-def command_of(record: RunRecord) -> str:
-    """The command that makes the record again, from its settings, with the data where ``attnseq prepare`` puts them."""
+def command_of(record: RunRecord, row: str) -> str:
+    """The command that makes the record of a row again, with the data where ``attnseq prepare`` puts them."""
     words = ["attnseq", "run", f"--model={record.model}", f"--dataset={record.dataset}", f"--seed={record.seed}"]
     if record.dataset != RECBOLES_OWN:
         words.append("--data_path=datasets")
     settings = {key: value for key, value in record.settings.items() if key not in ("model", "dataset")}
     words += flags_of(settings)
+    if record.model == MODEL:  # what it did not have to say when there was nothing else
+        words += flags_of({key: value for key, value in SINCE.items() if key not in record.config})
     for how in ("fast_batches", "fast_layers", "compiled"):
         value = record.notes.get(how)
         if value:
             words.append(f"--{how}" if value is True else f"--{how}={value}")
-    if record.row != record.model:
-        words.append(f"--row={record.row}")
+    if row != record.model:
+        words.append(f"--row={row}")
     return shlex.join([*words, "--record=results/runs"])
 
 

@@ -30,8 +30,8 @@ class TimeGaps(nn.Module):
 
         Args:
             waited: (T,) of each step's wait, from :func:`~recbole_attnseq.flat.waits`.
-            starts: (B,) first token of each history: where it was cut, what came before is as unknown as at its
-                beginning.
+            starts: (B,) first token of each history. One that was cut is read as if it began there, like RecBole's
+                rows, so its first wait is not told even where it is known.
         """
         embedded: Tensor = self.table(waited.index_fill(0, starts, 0))
         return embedded

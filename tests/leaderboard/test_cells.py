@@ -248,7 +248,9 @@ def test_a_record_in_other_words_is_the_same_computation_or_not(
     state = _state(_attnseq(**asked))
     assert (state.word == "done") == same
     assert (state.path == path) == same
-    assert _state(_attnseq(**asked), "0" * 16).word != "done", "of another split"
+    other = _state(_attnseq(**asked), "0" * 16)
+    assert other.word == "stale" if same else other.word != "done"
+    assert ("is of split" in other.why) == same
 
 
 def test_a_record_of_before_there_were_waits_is_one_without(workdir: Path) -> None:
@@ -266,8 +268,22 @@ def test_of_equal_computations_the_one_in_its_own_words_counts(workdir: Path) ->
     fake_facts("tiny", **SEVERAL).save(RUNS)
     other = fake_record(_attnseq(time_gaps=True), ranks(2, 0.1)).save(RUNS)
     assert _state(cell).path == other
+    third = fake_record(_attnseq(time_gaps=True, history_negatives=False), ranks(3, 0.1)).save(RUNS)
+    assert _state(cell).path is None, "two that disagree may both be right where they were made: the cell runs"
     own = fake_record(cell, ranks(1, 0.1)).save(RUNS)
     assert (_state(cell).word, _state(cell).path) == ("done", own)
+    assert third != own
+
+
+def test_what_auto_came_to_in_a_run_is_what_it_computed(workdir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever a rule would make of it today."""
+    fake_facts("tiny").save(RUNS)
+    notes = {"resolved": {"hidden_dropout_prob": 0.5, "time_gaps": True}}
+    path = dataclasses.replace(fake_record(_attnseq(), ranks(1, 0.1)), notes=notes).save(RUNS)
+    asked = _attnseq(hidden_dropout_prob=0.5, time_gaps=True)
+    assert _state(asked).path == path
+    monkeypatch.setattr(data_rules, "FEW_TARGETS", 10)
+    assert _state(asked).path == path
 
 
 def test_two_records_of_one_cell(board: Board) -> None:

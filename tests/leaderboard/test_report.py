@@ -283,14 +283,30 @@ def test_a_trial_is_told_from_the_default_that_it_is_nearer_to(workdir: Path) ->
             record.save(RESULTS / "runs")
         else:
             write_whole(RESULTS / f"ablation/tiny/{cell.row.name[9:12]}.json", json.dumps(dataclasses.asdict(record)))
-    (group,) = assemble(workdir / "boards", RESULTS)["ablation"]
-    found = {bar["name"]: (bar["differs"], bar["against"], bar["near"]) for bar in group["bars"]}
-    assert found == {
+
+    def shown() -> dict[str, Any]:
+        (group,) = assemble(workdir / "boards", RESULTS)["ablation"]
+        return {bar["name"]: (bar["differs"], bar["against"], bar["near"]) for bar in group["bars"]}
+
+    expected = {
         "new": ("n_layers=1", 0.1, True),
         "the default": ("", 0.0, True),
         "the default before": ("time_gaps=False", -0.1, True),
         "old": ("n_layers=1, time_gaps=False", -0.1, True),
     }
+    assert shown() == expected
+    # Records that keep what auto came to are no nearer to each other for it than to those that do not.
+    for path in (*(RESULTS / "ablation/tiny").glob("*.json"), *(RESULTS / "runs/tiny").glob("*.json")):
+        record = read_record(path)
+        if record.config["time_gaps"] == "auto" or "ablation" in path.parts:
+            notes = {"resolved": {"precision": "float32", "sparse_updates": False, "time_gaps": True}}
+            write_whole(path, json.dumps(dataclasses.asdict(dataclasses.replace(record, notes=notes))))
+    assert shown() == expected
+    for path in (RESULTS / "runs/tiny").glob("*.json"):
+        if read_record(path).row == "AttnSeq":
+            path.unlink()
+    assert shown()["the default before"] == ("", 0.0, True), "and not called the default where that has not run"
+    assert "the default" not in shown()
 
 
 def test_the_report_does_not_depend_on_where_it_is_made(boards: Path, tmp_path: Path) -> None:
@@ -329,12 +345,17 @@ def test_writing_twice_changes_nothing(boards: Path) -> None:
 
 def test_commands_name_the_data_and_the_row(boards: Path) -> None:
     record = fake_record(cells_of(read_board(boards / "tiny.yaml"), Path("none"))[0], [1, 2, 3])
-    assert command_of(record).startswith(f"attnseq run --model={record.model} --dataset=tiny --seed=")
-    assert " --data_path=datasets " in command_of(record)
-    assert "--row" not in command_of(record)
+    assert command_of(record, record.row).startswith(f"attnseq run --model={record.model} --dataset=tiny --seed=")
+    assert " --data_path=datasets " in command_of(record, record.row)
+    assert "--row" not in command_of(record, record.row)
     tuned = dataclasses.replace(record, row="AttnSeq (tuned)", dataset="ml-100k")
-    assert " '--row=AttnSeq (tuned)' --record=" in command_of(tuned)
-    assert "data_path" not in command_of(tuned), "RecBole brings it"
+    assert " '--row=AttnSeq (tuned)' --record=" in command_of(tuned, tuned.row)
+    assert "data_path" not in command_of(tuned, tuned.row), "RecBole brings it"
+    older = with_config(tuned, {key: value for key, value in tuned.config.items() if key != "time_gaps"})
+    command = command_of(dataclasses.replace(older, model="AttnSeq"), "AttnSeq (without times)")
+    assert " --time_gaps=False " in command, "it was made before there was anything else"
+    assert " '--row=AttnSeq (without times)' " in command, "of the row that it stands in now"
+    assert "time_gaps" not in command_of(dataclasses.replace(older, model="SASRec"), "SASRec")
 
 
 def test_ranks_follow_the_users(boards: Path) -> None:

@@ -259,7 +259,7 @@ function groupsChart(table, kind, metric, caption) {
 
 function ablationChart(group, near) {
   const bars = group.bars.filter((b) => b.near === near), bar = 24, left = 210;
-  if (bars.length <= (near ? 1 : 0)) return [];
+  if (bars.every((b) => b.name.startsWith("the default"))) return [];
   const high = Math.max(...bars.map((b) => b.valid));
   const svg = draw("svg", { viewBox: `0 0 ${W} ${bars.length * bar + 8}`, role: "img",
     "aria-label": `${shown(group.metric)} on validation of ${bars.length} trials on ${group.dataset}` });
