@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from recbole_attnseq.data.dataset import GAP, GAPS
 from recbole_attnseq.errors import UserError
 from recbole_attnseq.registration import MODEL
 from recbole_attnseq.training.memory import keep_freed_memory
@@ -84,11 +85,13 @@ def recommend(trainer: Any, test_data: Any, user: str, count: int = 10) -> None:
 
     dataset, model = test_data._dataset, trainer.model
     columns = dataset.inter_feat.interaction
-    history = columns.flat[dataset.iid_field][columns.flat[dataset.uid_field] == number_of(user, dataset)]
-    recent = history[-model.max_seq_length :]
+    own = columns.flat[dataset.uid_field] == number_of(user, dataset)
+    history = columns.flat[dataset.iid_field][own]
+    parts = {model.ITEM_SEQ: history, GAPS: columns.flat[GAP][own]}
+    recent = {name: values[None, -model.max_seq_length :] for name, values in parts.items()}
     model.eval()
     with torch.no_grad():
-        batch = Interaction({model.ITEM_SEQ: recent[None], model.ITEM_SEQ_LEN: torch.tensor([len(recent)])})
+        batch = Interaction({**recent, model.ITEM_SEQ_LEN: torch.tensor([recent[model.ITEM_SEQ].shape[1]])})
         scores = model.full_sort_predict(batch.to(trainer.device))[0].cpu()
     scores[0] = -np.inf
     scores[history] = -np.inf

@@ -37,7 +37,7 @@ def test_a_record_survives_its_file_and_explains_its_metrics(tiny: str, quiet: d
     assert record.notes["resolved"]["precision"] in ("float32", "bfloat16")
     events = len(Path("dataset", tiny, f"{tiny}.inter").read_text().splitlines()) - 1
     # Of each user's events the first is no target, the last two are the validation's and the test's.
-    assert record.notes["counts"] == {"targets": events - 3 * 40, "users": 40, "items": 30}
+    assert record.notes["counts"] == {"targets": events - 3 * 40, "users": 40, "items": 30, "waits": 1}
     assert record.config["embedding_dropout_prob"] == "auto", "what was asked for is what identifies it"
     assert record.parameters > 0
     assert record.peak_memory > 50
