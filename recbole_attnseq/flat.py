@@ -45,7 +45,24 @@ def waits(times: Tensor, sequence: Tensor) -> Tensor:
         (M,) int32: 0 for the first step of a sequence, else ``1 + floor(log2(1 + wait))``, at most :data:`WAITS` - 1.
     """
     first = begins(sequence)
-    wait = times.diff(prepend=times[:1]).masked_fill(first, 0.0)
+    return _doublings(times.diff(prepend=times[:1]).masked_fill(first, 0.0)).masked_fill(first, 0)
+
+
+def row_waits(times: Tensor) -> Tensor:
+    """:func:`waits` of histories side by side, for a request that is made by hand.
+
+    Args:
+        times: (B, L) float64, of each history's items; what stands behind its end does not matter.
+
+    Returns:
+        (B, L) int32.
+    """
+    found = _doublings(times.diff(dim=1, prepend=times[:, :1]).clamp(min=0.0))
+    found[:, :1] = 0
+    return found
+
+
+def _doublings(wait: Tensor) -> Tensor:
     # An exponent, not a logarithm, which may fall on either side of a power of two.
     exponent: Tensor = torch.frexp(1 + wait).exponent
-    return exponent.clamp(1, WAITS - 1).masked_fill(first, 0)
+    return exponent.clamp(1, WAITS - 1)

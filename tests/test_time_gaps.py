@@ -16,6 +16,7 @@ import recbole_attnseq
 from recbole_attnseq.cli import main
 from recbole_attnseq.data.dataset import GAPS, sequence_store
 from recbole_attnseq.errors import UserError
+from recbole_attnseq.flat import row_waits
 from recbole_attnseq.training.session import configure, make_trainer, train
 from tests.atomic_files import write_interactions, write_table, write_tiny
 
@@ -224,5 +225,7 @@ def test_a_request_without_its_waits_is_told(pauses: str, quiet: dict[str, Any])
     hand_made = Interaction({name: batch[name] for name in (model.ITEM_SEQ, model.ITEM_SEQ_LEN)})
     with pytest.raises(UserError, match=GAPS):
         model.full_sort_predict(hand_made)
+    times = batch["timestamp_list"].double()  # float32, so too coarse but for their number
+    assert model.full_sort_predict(Interaction({**hand_made.interaction, GAPS: row_waits(times)})).shape[1] == ITEMS + 1
     with pytest.raises(UserError, match=GAPS):
         model(batch[model.ITEM_SEQ], batch[model.ITEM_SEQ_LEN])

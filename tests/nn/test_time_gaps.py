@@ -9,7 +9,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from recbole_attnseq.flat import WAITS, waits
+from recbole_attnseq.flat import WAITS, row_waits, waits
 from recbole_attnseq.nn.network import Network
 from recbole_attnseq.nn.packing import Packing
 from recbole_attnseq.nn.time_gaps import TimeGaps
@@ -35,6 +35,18 @@ def test_a_bucket_is_the_doubling_of_the_wait(histories_of: list[list[float]]) -
         assert found[0] == 0
         for wait, bucket in zip(each.diff().tolist(), found[1:].tolist(), strict=True):
             assert 2 ** (bucket - 1) <= 1 + wait < 2**bucket
+
+
+def test_rows_side_by_side_have_the_waits_of_rows_end_to_end() -> None:
+    lengths = [3, 1, 5]
+    times = [START + torch.tensor([0.0, 3, 3, 90_000, 90_001][:length], dtype=torch.float64) for length in lengths]
+    side_by_side = torch.zeros(3, 5, dtype=torch.float64)
+    for row, each in zip(side_by_side, times, strict=True):
+        row[: len(each)] = each
+    expected = waits(torch.cat(times), torch.repeat_interleave(torch.arange(3), torch.tensor(lengths)))
+    found = row_waits(side_by_side)
+    assert torch.cat([row[:length] for row, length in zip(found, lengths, strict=True)]).equal(expected)
+    assert ((found >= 0) & (found < WAITS)).all(), "padding has a place in the table too"
 
 
 def test_waits_at_the_edges() -> None:
