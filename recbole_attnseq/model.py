@@ -100,8 +100,8 @@ class AttnSeq(SequentialRecommender):  # type: ignore[misc]
     def _packed(self, padded: Tensor, lengths: Tensor, gaps: Tensor | None) -> tuple[Tensor, Packing]:
         if self.timed and gaps is None:
             raise UserError(
-                f"this model has time_gaps, so a request needs '{GAPS}': how long each item of a history waited, (B, L) "
-                "integers, as recbole_attnseq.flat.row_waits makes them of their times (float64)."
+                f"this model has time_gaps, so a request needs '{GAPS}': how long each item of a history waited, (B, L)"
+                " integers, as recbole_attnseq.flat.row_waits makes them of their times (float64)."
             )
         inside = torch.arange(padded.shape[1], device=padded.device) < lengths[:, None]
         return padded[inside], Packing(lengths, self.max_seq_length, None if gaps is None else gaps[inside])
