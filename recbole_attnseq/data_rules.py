@@ -84,6 +84,28 @@ def waits_tell(waits: int | None) -> bool:
     return waits is not None and waits > 1
 
 
+def time_gaps(given: object, waits: int | None) -> bool:
+    """Whether the user encoder reads how long each step waited: where it is told to, and by itself where that tells.
+
+    Args:
+        given: the setting.
+        waits: how many different ones the histories of training hold; None where they come without.
+
+    Raises:
+        UserError: it is told to, and the data do not say.
+    """
+    wanted = check_time_gaps(given)
+    if wanted is True and waits is None:
+        raise UserError(
+            "time_gaps need the time of every interaction, which the rows of benchmark files have not: leave "
+            "benchmark_filename out, or set time_gaps to auto."
+        )
+    if wanted == "auto":
+        getLogger().info(f"time_gaps: auto is {waits_tell(waits)} ({waits or 0} different waits by doublings)")
+        return waits_tell(waits)
+    return bool(wanted)
+
+
 def counts_of(dataset: Any) -> dict[str, int]:
     """What the rules go by: ``targets`` that are trained on, ``users`` and ``items``, without padding."""
     return {"targets": dataset.inter_num, "users": dataset.user_num - 1, "items": dataset.item_num - 1}

@@ -14,7 +14,7 @@ from recbole.utils import InputType
 from torch import Tensor
 
 from recbole_attnseq.data.dataset import GAPS, MOMENT, different_waits, sequence_store, training_events
-from recbole_attnseq.data_rules import check_time_gaps, counts_of, dropouts, history_negatives, waits_tell
+from recbole_attnseq.data_rules import counts_of, dropouts, history_negatives, time_gaps
 from recbole_attnseq.errors import UserError
 from recbole_attnseq.extensions import import_a_models
 from recbole_attnseq.item_features import item_features
@@ -166,28 +166,6 @@ def item_lists(item_encoder: str, config: Any, dataset: Any) -> ItemLists | None
         window, limit = check_neighbours(config["neighbour_window"], config["neighbour_limit"])
         return item_neighbours(sequence_store(dataset), dataset.item_num, window, limit)
     return None
-
-
-def time_gaps(given: object, waits: int | None) -> bool:
-    """Whether the user encoder reads how long each step waited: where it is told to, and by itself where that tells.
-
-    Args:
-        given: the setting.
-        waits: how many different ones the histories of training hold; None where they come without.
-
-    Raises:
-        UserError: it is told to, and the data do not say.
-    """
-    wanted = check_time_gaps(given)
-    if wanted is True and waits is None:
-        raise UserError(
-            "time_gaps need the time of every interaction, which the rows of benchmark files have not: leave "
-            "benchmark_filename out, or set time_gaps to auto."
-        )
-    if wanted == "auto":
-        getLogger().info(f"time_gaps: auto is {waits_tell(waits)} ({waits or 0} different waits by doublings)")
-        return waits_tell(waits)
-    return bool(wanted)
 
 
 def elements(megabytes: object) -> int:

@@ -27,6 +27,18 @@ def write_interactions(folder: Path, name: str, rows: Iterable[tuple[object, obj
     return write_table(folder / name / f"{name}.inter", header, rows)
 
 
+def write_given(folder: Path) -> dict[str, Any]:
+    """A split that comes as files, without times; what a configuration must say of it."""
+    parts = ["train", "valid", "test"]
+    for part in parts:
+        write_table(
+            folder / "given" / f"given.{part}.inter",
+            "user_id:token item_id_list:token_seq item_id:token",
+            [(f"u{u}", "a b", "c") for u in range(4)],
+        )
+    return {"benchmark_filename": parts, "alias_of_item_id": ["item_id_list"]}
+
+
 def write_cycle(folder: Path, users: int = 60, items: int = 12, length: int = 14) -> str:
     """Data whose answer is known: after item i comes item i + 1, and after the last the first."""
     starts = np.random.default_rng(7).integers(items, size=users)

@@ -18,7 +18,7 @@ from recbole_attnseq.data.dataset import GAPS, sequence_store
 from recbole_attnseq.errors import UserError
 from recbole_attnseq.flat import row_waits
 from recbole_attnseq.training.session import configure, make_trainer, train
-from tests.atomic_files import write_interactions, write_table, write_tiny
+from tests.atomic_files import write_given, write_interactions, write_tiny
 
 START = 1_500_000_000
 ITEMS = 12
@@ -194,20 +194,8 @@ def test_a_model_of_recboles_is_not_told_in_vain(tiny: str, quiet: dict[str, Any
 
 @pytest.mark.parametrize("given", [True, "auto"])
 def test_a_split_that_comes_as_files_has_no_waits(workdir: Path, quiet: dict[str, Any], given: object) -> None:
-    for part in ("train", "valid", "test"):
-        write_table(
-            workdir / "dataset" / "given" / f"given.{part}.inter",
-            "user_id:token item_id_list:token_seq item_id:token",
-            [(f"u{u}", "a b", "c") for u in range(4)],
-        )
-    config = Config(
-        model="AttnSeq",
-        dataset="given",
-        config_dict={
-            **quiet, "time_gaps": given, "benchmark_filename": ["train", "valid", "test"],
-            "alias_of_item_id": ["item_id_list"],
-        },
-    )  # fmt: skip
+    settings = {**quiet, **write_given(workdir / "dataset"), "time_gaps": given}
+    config = Config(model="AttnSeq", dataset="given", config_dict=settings)
     train_data, *_ = data_preparation(config, create_dataset(config))
     if given == "auto":
         trainer = make_trainer(config, train_data)

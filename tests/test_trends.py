@@ -20,7 +20,7 @@ from recbole_attnseq.errors import UserError
 from recbole_attnseq.training.runs import load_run
 from recbole_attnseq.training.session import configure, make_trainer, train
 from recbole_attnseq.training.trainer import AttnSeqTrainer
-from tests.atomic_files import write_interactions, write_table, write_tiny
+from tests.atomic_files import write_given, write_interactions, write_tiny
 
 START = 1_500_000_000
 
@@ -200,20 +200,8 @@ def test_times_are_needed(tiny: str, quiet: dict[str, Any]) -> None:
 
 
 def test_a_split_that_comes_as_files_has_no_times(workdir: Path, quiet: dict[str, Any]) -> None:
-    for part in ("train", "valid", "test"):
-        write_table(
-            workdir / "dataset" / "given" / f"given.{part}.inter",
-            "user_id:token item_id_list:token_seq item_id:token",
-            [(f"u{u}", "a b", "c") for u in range(4)],
-        )
-    config = Config(
-        model="AttnSeq",
-        dataset="given",
-        config_dict={
-            **quiet, "trends": [100], "benchmark_filename": ["train", "valid", "test"],
-            "alias_of_item_id": ["item_id_list"],
-        },
-    )  # fmt: skip
+    settings = {**quiet, **write_given(workdir / "dataset"), "trends": [100]}
+    config = Config(model="AttnSeq", dataset="given", config_dict=settings)
     train_data, *_ = data_preparation(config, create_dataset(config))
     with pytest.raises(UserError, match="leave benchmark_filename out"):
         make_trainer(config, train_data)

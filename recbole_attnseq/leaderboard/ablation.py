@@ -97,8 +97,8 @@ def _bars(
 ) -> list[dict[str, Any]]:
     ordered = sorted(trials, key=_mean, reverse=True)
     bases = {name: _settings(runs[0][1], facts) for name, runs in defaults.items()}
-    nothing: Mapping[str, Any] = _settings(ordered[0][0][1], facts)  # where no default has run: the best
-    first = bases.get(DEFAULT, next(iter(bases.values()), nothing))
+    # Where no default has run: the best.
+    first = bases.get(DEFAULT) or bases.get(BEFORE) or _settings(ordered[0][0][1], facts)
     bars = []
     for runs in ordered:
         records = [record for _, record in runs]

@@ -22,14 +22,14 @@ def same_computation(record: RunRecord, config: Mapping[str, Any], counts: Mappi
     """
     then, now = {**BEFORE, **record.config}, {**BEFORE, **config}
     differing = {key for key in {*then, *now} if then.get(key) != now.get(key)}
-    if not differing <= {*FOLLOWING}:
-        return False
     known = {**counts, **(record.notes.get("counts") or {})}
-    if differing and not known:
+    if not differing:
+        return True
+    if not known or not differing <= {*FOLLOWING}:
         return False
     resolved = record.notes.get("resolved") or {}
     then.update({key: resolved[key] for key in differing & resolved.keys() if then[key] == "auto"})
-    for settings in (then, now) if differing else ():
+    for settings in (then, now):
         settings.update(what_auto_means(settings, record.protocol["exclude_history"], **known))
     return all(then.get(key) == now.get(key) for key in differing)
 
