@@ -21,8 +21,11 @@ demo: setup
 	$(BIN)/attnseq demo
 
 # Two processes of tests, as many as the machines have cores that they are timed on; a file's tests stay together.
+# pytest-timeout stops Python alone. A test that hangs below it ends its process, which tells its name and its stack.
+HUNG := -o faulthandler_timeout=660 -o faulthandler_exit_on_timeout=true --max-worker-restart=0
+
 test: setup lint
-	$(BIN)/python -m pytest -n 2 --dist loadfile
+	$(BIN)/python -m pytest -n 2 --dist loadfile $(HUNG)
 
 test-slow: setup
 	$(BIN)/python -m pytest -m slow

@@ -684,6 +684,20 @@ def _cpu_processes(module: Any) -> None:
     module.Config._init_device = _init_device
 
 
+GROUPS: list[Any] = []
+
+
+def _group_outlives_its_users(module: Any) -> None:
+    original = module.Config._init_device
+
+    def _init_device(self: Any) -> None:
+        original(self)
+        if dist.is_initialized():
+            GROUPS[:] = [dist.group.WORLD]
+
+    module.Config._init_device = _init_device
+
+
 def _device_that_is_here(module: Any) -> None:
     def __setstate__(self: Any, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
@@ -1033,6 +1047,14 @@ REMEDIES: tuple[Remedy, ...] = (
         patches=((_CONFIG, _cpu_processes),),
     ),
     Remedy(
+        "group let go of",
+        "the trainer outlives destroy_process_group, so its DistributedDataParallel is the last to hold the group and "
+        "ends it with the GIL held: that waits for a thread of gloo's, which may wait for the GIL, and the process "
+        "hangs (seen with PyTorch 2.13); run_child lets go of it as Python does, without the GIL",
+        "RecBole frees the trainer before the group, or PyTorch's Reducer releases the GIL",
+        patches=((_CONFIG, _group_outlives_its_users),),
+    ),
+    Remedy(
         "one checkpoint a run",
         "a checkpoint is named by model and second: of two runs begun together in one folder, one tests the weights of "
         "the other",
@@ -1193,6 +1215,7 @@ def default_port() -> str:
 
 
 __all__ = [
+    "GROUPS",
     "REMEDIES",
     "RUN_FACTS",
     "Remedy",

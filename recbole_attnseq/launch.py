@@ -21,7 +21,7 @@ def run_child(rank: int, *args: Any) -> None:
     import torch
     from recbole.quick_start import run_recbole
 
-    from recbole_attnseq.compat import clean_argv
+    from recbole_attnseq.compat import GROUPS, clean_argv
     from recbole_attnseq.training.checks import plain_errors
 
     options = dict(args[-1])
@@ -31,6 +31,7 @@ def run_child(rank: int, *args: Any) -> None:
     torch.set_num_threads(max(1, torch.get_num_threads() // int(options["config_dict"].get("nproc", 1))))
     with clean_argv(), plain_errors():
         result = run_recbole(*args[:3], **options)
+    GROUPS.clear()  # nobody else holds one by now
     if rank == 0 and queue is not None:
         queue.put(_with_facts(result))
 

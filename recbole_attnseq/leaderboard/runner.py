@@ -24,7 +24,7 @@ from recbole_attnseq.errors import UserError
 from recbole_attnseq.extensions import FOLDER_VARIABLE
 from recbole_attnseq.leaderboard.board import Row
 from recbole_attnseq.leaderboard.cells import Cell, best_yaml, flags_of, study_name, write_failure
-from recbole_attnseq.training.processes import interrupt_on_sigterm
+from recbole_attnseq.training.processes import interruptible
 from recbole_attnseq.training.provenance import commit
 from recbole_attnseq.training.snapshots import read_snapshot, run_identity
 from recbole_attnseq.tuning.options import storage_file
@@ -184,7 +184,7 @@ def _run(
             preexec_fn=_die_with_parent,
         )
         try:
-            with interrupt_on_sigterm():
+            with interruptible():
                 code = child.wait(timeout=None if limit is None else max(0.0, limit - spent))
         except subprocess.TimeoutExpired:
             return f"stopped by the time limit of {limit:g} s"

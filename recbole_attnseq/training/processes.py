@@ -4,27 +4,71 @@ from __future__ import annotations
 
 import os
 import signal
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 
 @contextmanager
-def interrupt_on_sigterm() -> Iterator[None]:
-    """A cluster's SIGTERM ends a command as Ctrl-C does: with its bookkeeping, and with what it has started."""
+def interruptible() -> Iterator[None]:
+    """A cluster's SIGTERM ends a command as Ctrl-C does: with its bookkeeping, and with what it has started.
 
-    def interrupt(number: int, frame: object) -> None:
-        raise KeyboardInterrupt
-
-    try:
-        before = signal.signal(signal.SIGTERM, interrupt)
-    except ValueError:  # not in the main thread
+    Either waits for the end of an :func:`uninterrupted` block. A handler of Ctrl-C that is not Python's own stays.
+    """
+    if threading.current_thread() is not threading.main_thread():  # which alone gets signals
         yield
         return
+    numbers = [signal.SIGTERM]
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        numbers.append(signal.SIGINT)
+    before: dict[signal.Signals, Any] = {number: signal.signal(number, _shield.interrupt) for number in numbers}
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+@contextmanager
+def uninterrupted() -> Iterator[None]:
+    """What must not stop halfway. An interrupt that comes inside is raised at its end; a second one does not wait.
+
+    A database connection that is left in the middle of a statement, for instance, may keep its lock: then nothing can
+    be written any more, not even that the run was interrupted.
+
+    Raises:
+        KeyboardInterrupt: at the end, or at the second interrupt.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    _shield.depth += 1
+    try:
+        yield
+    finally:
+        _shield.depth -= 1
+        if not _shield.depth and _shield.pending:
+            _shield.pending = False
+            raise KeyboardInterrupt
+
+
+class _Shield:
+    """Of the main thread: how many blocks are not to be interrupted, and whether an interrupt waits for them."""
+
+    depth = 0
+    pending = False
+
+    def interrupt(self, number: int, frame: object) -> None:
+        if self.depth and not self.pending:
+            self.pending = True
+            return
+        self.pending = False
+        raise KeyboardInterrupt
+
+
+_shield = _Shield()
 
 
 @contextmanager

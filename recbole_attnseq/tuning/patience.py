@@ -12,6 +12,8 @@ import optuna
 import sqlalchemy.exc
 from optuna.exceptions import StorageInternalError
 
+from recbole_attnseq.training.processes import uninterrupted
+
 # What a storage raises where a trial is finished already; Optuna gave it a name of its own in 4.x.
 AlreadyFinished: type[Exception] = getattr(optuna.exceptions, "UpdateFinishedTrialError", RuntimeError)
 
@@ -37,13 +39,16 @@ class Patience:
     def call(self, action: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
         """``action(*args, **kwargs)``, again and again while the storage is away.
 
+        An interrupt waits for the end of an attempt, as half a transaction would lock SQLite's file; not for the next.
+
         Raises:
             StorageInternalError: the patience has run out.
         """
         begin, pause, tries = time.monotonic(), 0.2, 0
         while True:
             try:
-                result = action(*args, **kwargs)
+                with uninterrupted():
+                    result = action(*args, **kwargs)
                 self._gone = False
                 if tries and time.monotonic() - begin > _SETTLE:
                     self._back = time.monotonic()

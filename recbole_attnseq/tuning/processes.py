@@ -13,7 +13,7 @@ import torch
 
 from recbole_attnseq.errors import UserError
 from recbole_attnseq.training.memory import keep_freed_memory
-from recbole_attnseq.training.processes import interrupt_on_sigterm
+from recbole_attnseq.training.processes import interruptible
 from recbole_attnseq.tuning.bookkeeping import recover, tally
 from recbole_attnseq.tuning.options import TuneOptions
 from recbole_attnseq.tuning.progress import Progress
@@ -32,7 +32,7 @@ def run_workers(session: Session) -> None:
     fleet = Fleet(session)
     bar = Progress(session.study, options.trials, session.deadline, options.retries, session.name, options.progress)
     try:
-        with interrupt_on_sigterm():
+        with interruptible():
             fleet.start()
             while fleet.at_work():
                 bar.refresh()

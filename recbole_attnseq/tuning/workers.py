@@ -13,7 +13,7 @@ import optuna
 from optuna.exceptions import StorageInternalError
 
 from recbole_attnseq.errors import UserError
-from recbole_attnseq.training.processes import interrupt_on_sigterm
+from recbole_attnseq.training.processes import interruptible
 from recbole_attnseq.tuning.bookkeeping import Retry, this_worker
 from recbole_attnseq.tuning.choices import check_countable, looks_at_seeds, make_pruner, make_sampler
 from recbole_attnseq.tuning.loop import Plan, work
@@ -115,7 +115,7 @@ def run_worker(session: Session, final: bool = True) -> None:
     """
     options, problem = session.options, session.problem
     of_trial, of_winner = seeds_of(options, problem.seed, session.over_seeds)
-    with interrupt_on_sigterm(), lost_storage(session):
+    with interruptible(), lost_storage(session):
         bar = Progress(session.study, options.trials, session.deadline, options.retries, session.name, options.progress)
         try:
             objective = SearchObjective(problem, of_trial, session.over_seeds, bar.note)

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import random
+import signal
 import socket
 import threading
 import time
@@ -16,6 +19,7 @@ from optuna.storages.journal import JournalFileBackend
 from optuna.storages.journal._file import get_lock_file
 
 from recbole_attnseq.errors import UserError
+from recbole_attnseq.training.processes import interruptible
 from recbole_attnseq.tuning.loop import Plan, work
 from recbole_attnseq.tuning.patience import AlreadyFinished, Patience
 from recbole_attnseq.tuning.storages import open_storage, shown, with_driver
@@ -306,3 +310,27 @@ def test_when_the_patience_has_run_out_no_other_call_waits_as_long():
             patience.call(away)
         assert least <= time.monotonic() - begin <= most
     assert patience.call(lambda: "back") == "back"
+
+
+@pytest.mark.parametrize("url", ["sqlite:///{}/s.db", "{}/s.journal"])
+def test_an_interrupt_at_any_moment_leaves_a_storage_that_others_can_write_to(tmp_path, url):
+    """One in the middle of a statement would leave its connection open, and with it SQLite's lock, for ever."""
+    url = url.format(tmp_path)
+    study = optuna.create_study(storage=open_storage(url, patience=0.5), study_name="s")
+    other = optuna.load_study(storage=open_storage(url, patience=0.5), study_name="s")
+    rng = random.Random(3)
+
+    def report(trial, alarm):
+        with interruptible():
+            alarm.start()
+            for step in range(100_000):
+                trial.report(0.0, step)
+
+    for number in range(60):
+        trial = study.ask()
+        alarm = threading.Timer(rng.uniform(0.0, 0.03), os.kill, (os.getpid(), signal.SIGTERM))
+        with pytest.raises(KeyboardInterrupt):
+            report(trial, alarm)
+        alarm.join()
+        other.set_user_attr("round", number)
+        study.tell(trial, state=optuna.trial.TrialState.FAIL)

@@ -230,7 +230,10 @@ def test_ctrl_c_records_the_trial_and_says_how_to_go_on(settings, space_file, wo
             if any(trial.intermediate_values for trial in study.get_trials(deepcopy=False)):
                 break
     process.send_signal(signal.SIGTERM)
-    error = process.communicate(timeout=60)[1]
+    try:
+        error = process.communicate(timeout=60)[1]
+    finally:
+        process.kill()
     assert process.returncode == 130
     assert "start the same command again:\n  attnseq tune --dataset cycle" in error.replace("\n\n", "\n")
     first = study.trials[0]
