@@ -692,7 +692,7 @@ def _group_outlives_its_users(module: Any) -> None:
 
     def _init_device(self: Any) -> None:
         original(self)
-        if dist.is_initialized():
+        if dist.is_available() and dist.is_initialized():
             GROUPS[:] = [dist.group.WORLD]
 
     module.Config._init_device = _init_device

@@ -30,7 +30,7 @@ def download(self: Any) -> None:
         url = self._get_download_url("url")
         place(url, Path(self.dataset_path), say=self.logger.info)
         self.logger.info("Downloading done.")
-    if dist.is_initialized():
+    if dist.is_available() and dist.is_initialized():
         dist.barrier()
 
 
