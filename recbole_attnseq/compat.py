@@ -684,6 +684,7 @@ def _cpu_processes(module: Any) -> None:
     module.Config._init_device = _init_device
 
 
+# The group of this process, held beside whoever else holds it; see the remedy 'group let go of'.
 GROUPS: list[Any] = []
 
 

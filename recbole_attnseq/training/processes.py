@@ -11,6 +11,23 @@ from pathlib import Path
 from typing import Any
 
 
+class _Shield:
+    """Of the main thread: how many blocks are not to be interrupted, and whether an interrupt waits for them."""
+
+    depth = 0
+    pending = False
+
+    def interrupt(self, number: int, frame: object) -> None:
+        if self.depth and not self.pending:
+            self.pending = True
+            return
+        self.pending = False
+        raise KeyboardInterrupt
+
+
+_shield = _Shield()
+
+
 @contextmanager
 def interruptible() -> Iterator[None]:
     """A cluster's SIGTERM ends a command as Ctrl-C does: with its bookkeeping, and with what it has started.
@@ -52,23 +69,6 @@ def uninterrupted() -> Iterator[None]:
         if not _shield.depth and _shield.pending:
             _shield.pending = False
             raise KeyboardInterrupt
-
-
-class _Shield:
-    """Of the main thread: how many blocks are not to be interrupted, and whether an interrupt waits for them."""
-
-    depth = 0
-    pending = False
-
-    def interrupt(self, number: int, frame: object) -> None:
-        if self.depth and not self.pending:
-            self.pending = True
-            return
-        self.pending = False
-        raise KeyboardInterrupt
-
-
-_shield = _Shield()
 
 
 @contextmanager

@@ -101,7 +101,7 @@ def test_another_thread_is_not_asked_and_changes_nothing() -> None:
     assert done == [before]
 
 
-def test_somebody_elses_handler_of_ctrl_c_stays(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_somebody_elses_handler_of_ctrl_c_stays() -> None:
     seen = []
     before = signal.signal(signal.SIGINT, lambda number, frame: seen.append(number))
     try:
