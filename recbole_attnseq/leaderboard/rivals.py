@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import statistics
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from recbole_attnseq.leaderboard.marks import BUCKETED, escaped
@@ -33,7 +34,8 @@ def rivalry(table: Table) -> list[dict[str, Any]]:
     prefers, if they are others and all their seeds have run: one of those that know when somebody asks (``trends``) and
     one of those that do not. The former meets the best of all, the latter the best of those that do not. So does each
     of its rows whose settings were searched, and then it meets the best of those that were searched within the same
-    budget. Nothing where AttnSeq or the others have no result.
+    budget. One whose search found a row that is there already, such as the defaults, is not there again. Nothing where
+    AttnSeq or the others have no result.
     """
     metric = METRIC
     rows = [row for row in table.full if row.model == MODEL]
@@ -47,7 +49,9 @@ def rivalry(table: Table) -> list[dict[str, Any]]:
             chosen.append(preferred)
     foreign = [row for row in table.rows if row.model != MODEL]
     searched = [row for row in rows if row.tune]
-    pairs = [(ours, foreign) for ours in [*chosen, *(row for row in searched if row not in chosen)]]
+    known = [_paths(row) for row in chosen]
+    new = [row for row in searched if not any(_paths(row) <= paths for paths in known)]
+    pairs = [(ours, foreign) for ours in [*chosen, *new]]
     pairs += [(ours, [row for row in foreign if row.tune == ours.tune]) for ours in searched]
     meetings = {}
     for ours, whole in pairs:
@@ -56,6 +60,10 @@ def rivalry(table: Table) -> list[dict[str, Any]]:
         if rival is not None and (ours.name, rival.name) not in meetings:
             meetings[ours.name, rival.name] = _meeting(ours, rival, others, metric)
     return list(meetings.values())
+
+
+def _paths(row: TableRow) -> set[Path]:
+    return {path for path, _ in row.runs}
 
 
 def _knows_when(row: TableRow) -> bool:

@@ -263,3 +263,25 @@ def test_what_was_searched_meets_what_was_searched_alike(workdir: Path) -> None:
     fill(board, workdir / "results", {"BPR (5 trials)": 0.3})
     met = [(found["ours"]["name"], found["rival"]["name"]) for found in rivals(workdir / "boards")]
     assert met.count(("AttnSeq (5 trials)", "BPR (5 trials)")) == 1
+
+
+def test_a_search_that_found_the_defaults_is_not_shown_beside_them(workdir: Path) -> None:
+    models = {
+        "AttnSeq": {"seeds": [1, 2]},
+        "AttnSeq (5 trials)": {"model": "AttnSeq", "seeds": [1, 2], "tune": {"trials": 5}},
+        "BPR": None,
+        "BPR (5 trials)": {"model": "BPR", "tune": {"trials": 5}},
+    }
+    board = write_board(workdir / "boards", models)
+    for row in read_board(board).rows:
+        if row.tune:
+            file = best_yaml(row, RESULTS / "studies")
+            file.parent.mkdir(parents=True)
+            file.write_text("learning_rate: 0.001\n" if row.model == "AttnSeq" else "learning_rate: 0.007\n")
+    fill(board, workdir / "results", {"AttnSeq": 0.2, "BPR": 0.1})
+    (table,) = assemble(workdir / "boards", RESULTS)["tables"]
+    assert {row["name"] for row in table["rows"] if row["runs"]} == {"AttnSeq", "AttnSeq (5 trials)", "BPR"}
+    assert [(found["ours"]["name"], found["rival"]["name"]) for found in table["rivals"]] == [("AttnSeq", "BPR")]
+    fill(board, workdir / "results", {"BPR (5 trials)": 0.05})
+    met = [(found["ours"]["name"], found["rival"]["name"]) for found in rivals(workdir / "boards")]
+    assert met == [("AttnSeq", "BPR"), ("AttnSeq (5 trials)", "BPR (5 trials)")], "its like it meets all the same"
