@@ -48,6 +48,15 @@ def prefer(board: Path, row: str, valid: float) -> None:
             dataclasses.replace(record, valid={**record.valid, "ndcg@10": valid}).save(RESULTS / "runs")
 
 
+def search(board: Path, found: dict[str, float] | None = None) -> None:
+    """Let every search have found a learning rate of its own; ``found`` has those of some rows."""
+    for row in read_board(board).rows:
+        if row.tune:
+            file = best_yaml(row, RESULTS / "studies")
+            file.parent.mkdir(parents=True)
+            file.write_text(f"learning_rate: {(found or {}).get(row.name, 0.007)}\n")
+
+
 def test_readme_is_current(monkeypatch: pytest.MonkeyPatch) -> None:
     """attnseq leaderboard --config ... --report-only --page README.md writes it."""
     monkeypatch.chdir(ROOT)
@@ -250,11 +259,7 @@ def test_what_was_searched_meets_what_was_searched_alike(workdir: Path) -> None:
         "FPMC (9 trials)": {"model": "FPMC", "tune": {"trials": 9}},
     }
     board = write_board(workdir / "boards", models)
-    for row in read_board(board).rows:
-        if row.tune:
-            file = best_yaml(row, RESULTS / "studies")
-            file.parent.mkdir(parents=True)
-            file.write_text("learning_rate: 0.007\n")
+    search(board)
     scores = {"AttnSeq": 0.2, "AttnSeq (5 trials)": 0.22, "Pop (5 trials)": 0.02, "BPR (5 trials)": 0.1}
     fill(board, workdir / "results", {**scores, "FPMC (9 trials)": 0.18})
     met = [(found["ours"]["name"], found["rival"]["name"], found["listed"]) for found in rivals(workdir / "boards")]
@@ -273,11 +278,7 @@ def test_a_search_that_found_the_defaults_is_not_shown_beside_them(workdir: Path
         "BPR (5 trials)": {"model": "BPR", "tune": {"trials": 5}},
     }
     board = write_board(workdir / "boards", models)
-    for row in read_board(board).rows:
-        if row.tune:
-            file = best_yaml(row, RESULTS / "studies")
-            file.parent.mkdir(parents=True)
-            file.write_text("learning_rate: 0.001\n" if row.model == "AttnSeq" else "learning_rate: 0.007\n")
+    search(board, {"AttnSeq (5 trials)": 0.001})
     fill(board, workdir / "results", {"AttnSeq": 0.2, "BPR": 0.1})
     (table,) = assemble(workdir / "boards", RESULTS)["tables"]
     assert {row["name"] for row in table["rows"] if row["runs"]} == {"AttnSeq", "AttnSeq (5 trials)", "BPR"}
