@@ -46,7 +46,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--trials", type=int, default=None, help="trials in the whole study (default 30, none with --timeout)")
     add("--timeout", type=float, default=None, metavar="S", help="begin no trial after S seconds")
     add(
-        "--space", default=None, metavar="FILE", help="YAML, or RecBole's hyper.test (default configs/space/MODEL.yaml)"
+        "--space",
+        default=None,
+        metavar="FILE",
+        help="YAML, RecBole's hyper.test, or a name in configs/space, as AttnSeq-parts (default: the model's)",
     )
     add("--storage", default=None, metavar="URL", help="see below (default: SQLite in the output folder)")
     add("--study", default=None, metavar="NAME", help="the study's name (default MODEL-DATASET)")

@@ -20,7 +20,7 @@ class TuneOptions:
         dataset: a data set, or None for the files'.
         files: RecBole's YAML files.
         settings: settings above the files; a searched key that is set here is searched no more.
-        space: a space file, or None for the one in configs/space.
+        space: a space file or a name in configs/space, or None for the model's there.
         trials: trials in the whole study, over all workers and starts, or None for no limit.
         timeout: seconds after which this start begins no new trial, or None.
         storage: a storage URL, or None for SQLite in ``output``.

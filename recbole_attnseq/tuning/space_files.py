@@ -19,11 +19,17 @@ _HYPER_TYPES = ("choice", "uniform", "quniform", "loguniform")
 def load_space(path: str) -> Space:
     """The space in a file: YAML by the ending ``.yaml`` or ``.yml``, RecBole's format otherwise.
 
+    Args:
+        path: of the file, or the name of a space that comes with the project (``AttnSeq-parts``).
+
     Raises:
         UserError: no such file, or what is wrong in it, with the line or key.
     """
     if not os.path.isfile(path):
-        raise UserError(f"space file {path} does not exist; check the path, or leave --space out.")
+        named = shipped_space(path) if os.path.basename(path) == path else None
+        if named is None:
+            raise UserError(f"space file {path} does not exist; check the path, or leave --space out.")
+        path = named
     if path.endswith((".yaml", ".yml")):
         return parse_space(read_yaml(path, "space file"), path)
     try:
@@ -33,10 +39,10 @@ def load_space(path: str) -> Space:
     return parse_hyper_test(text, path)
 
 
-def shipped_space(model: str) -> str | None:
-    """Path of the space that comes with the project for a model, or None."""
-    here = Path("configs/space") / f"{model}.yaml"
-    path = here if here.is_file() else shipped("space", model)
+def shipped_space(name: str) -> str | None:
+    """Path of the space that comes with the project for a model, or under another name, or None."""
+    here = Path("configs/space") / f"{name}.yaml"
+    path = here if here.is_file() else shipped("space", name)
     return None if path is None else str(path)
 
 

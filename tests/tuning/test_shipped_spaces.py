@@ -73,6 +73,22 @@ def test_whatever_is_drawn_for_attnseq_is_a_network(data_path):
     assert len(seen) > 30
 
 
+def test_eight_trials_try_all_parts(data_path, monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)  # where no configs/ lies
+    problem = Problem("AttnSeq", "cycle", (), {"data_path": data_path}, "AttnSeq-parts")
+    study = optuna.create_study(sampler=optuna.samplers.BruteForceSampler(seed=3))
+    study.enqueue_trial(problem.space.enqueued(problem.presets()[0][1], problem.base))
+    seen = []
+
+    def objective(trial):
+        seen.append(problem.space.sample(trial, problem.base))
+        return 0.0
+
+    study.optimize(objective, n_trials=20)
+    assert len(seen) == len({tuple(drawn.items()) for drawn in seen}) == 8
+    assert seen[0] == {"user_encoder": "transformer", "item_encoder": "id", "similarity": "cosine"}
+
+
 def test_the_space_of_the_reference_is_of_its_architecture():
     space = yaml.safe_load((FOLDER / "AttnSeq-reference.yaml").read_text(encoding="utf-8"))
     reference = yaml.safe_load((FOLDER.parent / "model" / "reference.yaml").read_text(encoding="utf-8"))

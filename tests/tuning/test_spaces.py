@@ -218,6 +218,8 @@ def test_sections_and_files(tmp_path):
         parse_space({"parameters": {}, "publshed": []}, "x.yaml")
     with pytest.raises(UserError, match="does not exist"):
         load_space(str(tmp_path / "none.yaml"))
+    with pytest.raises(UserError, match="does not exist"):
+        load_space("../space/AttnSeq-parts")  # a name is no path
     bad = tmp_path / "bad.yaml"
     bad.write_text("parameters:\n  a: [1\n", encoding="utf-8")
     with pytest.raises(UserError, match=r"bad.yaml:\d"):
