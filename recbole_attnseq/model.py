@@ -49,6 +49,8 @@ class AttnSeq(SequentialRecommender):  # type: ignore[misc]
         import_a_models(config)  # a checkpoint's have not been imported by its settings
         keys = [field.name for field in fields(NetworkSettings) if field.name not in ("items", "max_length")]
         values = {key: config[key] for key in keys}
+        if values["mean_dropout_prob"] is None:  # a checkpoint of before this key
+            values["mean_dropout_prob"] = 0.0
         self.counts = counts_of(dataset)
         follows = dropouts(values, self.counts["targets"], self.counts["items"])
         if "auto" in (values[key] for key in follows):

@@ -33,7 +33,7 @@ _OPTIONAL_KEYS = (
 # any, with what it means to leave them out.
 UNSAID = {"members": 1, "trends": None, "neighbour_window": WINDOW, "neighbour_limit": LIMIT}
 # What it means that an older record has none of a hyper-parameter, though defaults.yaml says something else today.
-SINCE = {"time_gaps": False}
+SINCE = {"time_gaps": False, "mean_dropout_prob": 0.0}
 BEFORE = {**UNSAID, **SINCE}
 
 

@@ -184,6 +184,8 @@ def config_identity(config: Any) -> dict[str, Any]:
     # dataset_config says where settings of the data set come from; they themselves are here.
     left_out = _NOT_IDENTITY | {"dataset_config"}
     values = {key: _plain(value) for key, value in sorted(config.final_config_dict.items()) if key not in left_out}
+    if values.get("mean_dropout_prob") == 0:  # nothing is left out, as before there was such a key
+        del values["mean_dropout_prob"]
     if values.get("extensions"):  # the user's own code: what was computed before a change of it is another thing
         values["extensions"] = fingerprints(values["extensions"])
     return values

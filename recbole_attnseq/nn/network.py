@@ -19,12 +19,13 @@ from recbole_attnseq.nn.settings import NetworkSettings
 from recbole_attnseq.nn.similarity import SIMILARITIES
 from recbole_attnseq.nn.time_gaps import TimeGaps
 from recbole_attnseq.nn.trends import Requests, Trends
-from recbole_attnseq.nn.user_encoders import USER_ENCODERS, Transformer, UserEncoder
+from recbole_attnseq.nn.user_encoders import USER_ENCODERS, Transformer, TransformerMean, UserEncoder
 
 
 def _user_encoder(s: NetworkSettings) -> UserEncoder:
     kind = USER_ENCODERS[s.user_encoder]
     if issubclass(kind, Transformer):
+        own = {"mean_dropout": s.mean_dropout_prob} if issubclass(kind, TransformerMean) else {}
         return kind(
             width=s.hidden_size,
             layers=s.n_layers,
@@ -34,6 +35,7 @@ def _user_encoder(s: NetworkSettings) -> UserEncoder:
             dropout=s.hidden_dropout_prob,
             attention_dropout=s.attn_dropout_prob,
             eps=s.layer_norm_eps,
+            **own,
         )
     return kind(
         width=s.hidden_size,

@@ -50,6 +50,7 @@ class NetworkSettings:
     embedding_dropout_prob: float
     hidden_dropout_prob: float
     attn_dropout_prob: float
+    mean_dropout_prob: float
     layer_norm_eps: float
     initializer_range: float
 
@@ -74,7 +75,7 @@ class NetworkSettings:
         ):  # fmt: skip
             if getattr(self, key) <= 0:
                 raise UserError(f"{key} is {getattr(self, key)}; it must be above 0.")
-        for key in ("embedding_dropout_prob", "hidden_dropout_prob", "attn_dropout_prob"):
+        for key in ("embedding_dropout_prob", "hidden_dropout_prob", "attn_dropout_prob", "mean_dropout_prob"):
             if not 0 <= getattr(self, key) < 1:
                 raise UserError(f"{key} is {getattr(self, key)}; a dropout probability lies in [0, 1).")
         if not 0 <= self.gbce_t <= 1:

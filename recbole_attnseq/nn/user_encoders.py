@@ -222,14 +222,19 @@ class TransformerMean(Transformer):
 
     Args:
         width: D, divisible by ``heads``.
+        mean_dropout: of whole steps: as with attention's weights, what is left counts for more and the sum of weights
+            stays, so that a mean of few steps can come to nothing.
         options: the transformer's.
     """
 
-    def __init__(self, *, width: int, **options: Any) -> None:
+    def __init__(self, *, width: int, mean_dropout: float, **options: Any) -> None:
         super().__init__(width=width, **options)
         self.weigh = nn.Linear(width, 1, bias=False)
         self.gate = nn.Parameter(torch.zeros(()))
+        self.step_dropout = Dropout(mean_dropout)
 
     def forward(self, inputs: Tensor, packing: Packing) -> Tensor:
         states = super().forward(inputs, packing)
+        if self.training and self.step_dropout.probability:
+            inputs = inputs * self.step_dropout(inputs.new_ones(len(inputs), 1))
         return states + self.gate * window_average(self.weigh(states), inputs, packing)

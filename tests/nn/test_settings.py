@@ -28,6 +28,7 @@ WRONG: list[tuple[str, Any, str]] = [
     ("embedding_dropout_prob", 1.0, r"\[0, 1\)"),
     ("hidden_dropout_prob", 1.0, r"\[0, 1\)"),
     ("attn_dropout_prob", 1.5, r"\[0, 1\)"),
+    ("mean_dropout_prob", 1.0, r"\[0, 1\)"),
     ("gbce_t", 1.1, r"\[0, 1\]"),
     ("user_activation", "gelu", "none or relu"),
 ]

@@ -109,3 +109,17 @@ class TestTransformerMean(UserEncoderContract):
                 steps = range(max(0, t - 3), t + 1)
                 mean = sum(masses[s] * inputs[s] for s in steps) / sum(masses[s] for s in steps)
                 torch.testing.assert_close(found[t], encoder.gate * mean, rtol=1e-8, atol=1e-8)
+
+    def test_its_dropout_leaves_out_whole_steps_and_the_transformer_none(self) -> None:
+        encoder, inputs = self.encoder(max_length=4, mean_dropout_prob=0.5), vectors(9).abs() + 1
+        packing = Packing(torch.tensor([1] * 9), 4)  # each mean is of one step
+        encoder.train()
+        torch.manual_seed(1)
+        with torch.no_grad():
+            added = (encoder(inputs, packing) - Transformer.forward(encoder, inputs, packing)) / encoder.gate
+            kept = added.abs().sum(-1) > 0
+            assert 0 < kept.sum() < 9
+            torch.testing.assert_close(added[kept], 2 * inputs[kept])
+            encoder.eval()
+            whole = Transformer.forward(encoder, inputs, packing) + encoder.gate * inputs
+            torch.testing.assert_close(encoder(inputs, packing), whole)
