@@ -32,7 +32,7 @@ _OPTIONAL_KEYS = (
 # Hyper-parameters that defaults.yaml leaves out, so that what does not use them is the same run as before there were
 # any, with what it means to leave them out.
 UNSAID = {"members": 1, "trends": None, "neighbour_window": WINDOW, "neighbour_limit": LIMIT}
-# What it means that an older record has none of a hyper-parameter, though defaults.yaml says something else today.
+# What it means that an older record has none of a hyper-parameter that defaults.yaml names, whatever that says today.
 SINCE = {"time_gaps": False, "mean_dropout_prob": 0.0}
 BEFORE = {**UNSAID, **SINCE}
 
