@@ -127,6 +127,17 @@ class BiLSTM(_Recurrent):
         return inputs
 
 
+class _Scale(nn.Module):
+    """Each channel times a learned factor, from 0.1 on."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.factors = nn.Parameter(torch.full((width,), 0.1))
+
+    def forward(self, states: Tensor) -> Tensor:
+        return states * self.factors
+
+
 class _Block(nn.Module):
     """Pre-norm attention with a learned bias by distance, and a feed-forward layer."""
 
@@ -139,12 +150,13 @@ class _Block(nn.Module):
         dropout: float,
         attention_dropout: float,
         eps: float,
+        value_projection: bool,
     ) -> None:
         super().__init__()
         self.heads = heads
         self.attention_norm = nn.LayerNorm(width, eps=eps)
-        self.project = nn.Linear(width, 3 * width)
-        self.output = nn.Linear(width, width)
+        self.project = nn.Linear(width, (3 if value_projection else 2) * width)
+        self.output = nn.Linear(width, width) if value_projection else _Scale(width)
         self.distance_bias = nn.Parameter(torch.zeros(heads, window))
         self.feed_forward_norm = nn.LayerNorm(width, eps=eps)
         self.up = nn.Linear(width, inner)
@@ -161,7 +173,9 @@ class _Block(nn.Module):
     def attend(self, states: Tensor, packing: Packing) -> Tensor:
         """Banded causal attention of (T, D) over itself."""
         width = states.shape[-1]
-        query, key, value = (x.unflatten(-1, (self.heads, -1)) for x in self.project(states).split(width, dim=-1))
+        # Where values are not projected, the states are what is mixed.
+        parts = (*self.project(states).split(width, dim=-1), states)
+        query, key, value = (x.unflatten(-1, (self.heads, -1)) for x in parts[:3])
         query = query * query.shape[-1] ** -0.5
         # Relative positions as in T5: one bias per head and distance.
         mixed = banded_attention(query, key, value, self.distance_bias, packing, self.attention_dropout)
@@ -181,6 +195,9 @@ class Transformer(UserEncoder):
         dropout: on what each block adds to the stream.
         attention_dropout: on the attention weights.
         eps: of the layer normalisations.
+        value_projection: whether a linear layer makes the values and another takes their mixture. Without, what is
+            mixed are the normalised states themselves, times a learned factor a channel: the history's items as they
+            are, as in He & Hofmann, "Simplifying Transformer Blocks" (ICLR 2024).
     """
 
     banded = True
@@ -196,11 +213,13 @@ class Transformer(UserEncoder):
         dropout: float,
         attention_dropout: float,
         eps: float,
+        value_projection: bool,
     ) -> None:
         super().__init__()
         self.widest = max(inner, 3 * width, 2 * max(SMALLEST_BLOCK, window) * heads)
         self.blocks = nn.ModuleList(
-            _Block(width, heads, inner, window, dropout, attention_dropout, eps) for _ in range(layers)
+            _Block(width, heads, inner, window, dropout, attention_dropout, eps, value_projection)
+            for _ in range(layers)
         )
         self.norm = nn.LayerNorm(width, eps=eps)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any, ClassVar
 
 import pytest
 import torch
@@ -58,9 +59,10 @@ class TestBiLSTM(UserEncoderContract):
 class TestTransformer(UserEncoderContract):
     name = "transformer"
 
-    def test_one_head_equals_attention_written_out(self) -> None:
+    @pytest.mark.parametrize("projected", [True, False])
+    def test_one_head_equals_attention_written_out(self, projected: bool) -> None:
         """Pre-norm attention with a bias by distance, then the feed-forward layer, one query at a time."""
-        encoder = self.encoder(n_heads=1, max_length=4)
+        encoder = self.encoder(n_heads=1, max_length=4, value_projection=projected)
         block = encoder.blocks[0]
         inputs = vectors(9)
 
@@ -71,16 +73,33 @@ class TestTransformer(UserEncoderContract):
         with torch.no_grad():
             found = encoder(inputs, Packing(torch.tensor([9]), 4))
             rows = torch.stack([normed(x, block.attention_norm) for x in inputs])
-            query, key, value = block.project(rows).chunk(3, dim=-1)
+            query, key, *values = block.project(rows).split(8, dim=-1)
+            (value,) = values or [rows]
             for t in range(9):
                 steps = range(max(0, t - 3), t + 1)
                 logits = [float(query[t] @ key[s]) / math.sqrt(8) + float(block.distance_bias[0, t - s]) for s in steps]
                 masses = [math.exp(x) for x in logits]
                 mixed = sum(mass / sum(masses) * value[s] for mass, s in zip(masses, steps, strict=True))
-                state = inputs[t] + block.output(mixed)
+                state = inputs[t] + (block.output(mixed) if projected else block.output.factors * mixed)
                 hidden = block.up(normed(state, block.feed_forward_norm))
                 state = state + block.down(0.5 * hidden * (1 + torch.erf(hidden / math.sqrt(2))))
                 torch.testing.assert_close(found[t], normed(state, encoder.norm), rtol=1e-8, atol=1e-8)
+
+    def test_without_projection_a_block_begins_with_a_tenth_of_the_past_and_has_fewer_parameters(self) -> None:
+        def block(projected: bool) -> torch.nn.Module:
+            return Network(settings(n_heads=1, value_projection=projected)).double().user_encoder.blocks[0]
+
+        with_it, without = (sum(p.numel() for p in block(projected).parameters()) for projected in (True, False))
+        assert with_it - without == 2 * (8 * 8 + 8) - 8
+        state = vectors(1)
+        with torch.no_grad():
+            added = block(False).output(block(False).attend(state, Packing(torch.tensor([1]), WINDOW)))
+        torch.testing.assert_close(added, 0.1 * state)
+
+
+class TestTransformerUnprojected(UserEncoderContract):
+    name = "transformer"
+    changes: ClassVar[dict[str, Any]] = {"value_projection": False}
 
 
 class TestTransformerMean(UserEncoderContract):
