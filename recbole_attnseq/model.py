@@ -27,7 +27,6 @@ from recbole_attnseq.nn.network import Network
 from recbole_attnseq.nn.packing import Packing
 from recbole_attnseq.nn.settings import NetworkSettings
 from recbole_attnseq.nn.trends import Events, Trends
-from recbole_attnseq.registration import SINCE
 
 SPARSE_ABOVE = 50_000  # items; below, a dense update is the faster one (measured at width 64, 4,096 tokens a step)
 
@@ -49,8 +48,9 @@ class AttnSeq(SequentialRecommender):  # type: ignore[misc]
         super().__init__(config, dataset)
         import_a_models(config)  # a checkpoint's have not been imported by its settings
         keys = [field.name for field in fields(NetworkSettings) if field.name not in ("items", "max_length")]
-        # A checkpoint may be of before a key.
-        values = {key: SINCE.get(key) if config[key] is None else config[key] for key in keys}
+        values = {key: config[key] for key in keys}
+        if values["mean_dropout_prob"] is None:  # a checkpoint of before this key
+            values["mean_dropout_prob"] = 0.0
         self.counts = counts_of(dataset)
         follows = dropouts(values, self.counts["targets"], self.counts["items"])
         if "auto" in (values[key] for key in follows):

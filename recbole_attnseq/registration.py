@@ -33,9 +33,7 @@ _OPTIONAL_KEYS = (
 # any, with what it means to leave them out.
 UNSAID = {"members": 1, "trends": None, "neighbour_window": WINDOW, "neighbour_limit": LIMIT}
 # What it means that an older record has none of a hyper-parameter that defaults.yaml names, whatever that says today.
-SINCE = {"time_gaps": False, "mean_dropout_prob": 0.0, "value_projection": True}
-# Those of them that a configuration's identity leaves out where they say that, so that older records have the same one.
-AS_BEFORE = ("mean_dropout_prob", "value_projection")
+SINCE = {"time_gaps": False, "mean_dropout_prob": 0.0}
 BEFORE = {**UNSAID, **SINCE}
 
 

@@ -14,14 +14,13 @@ from recbole_attnseq.errors import UserError
 from recbole_attnseq.leaderboard.facts import SplitFacts
 from recbole_attnseq.leaderboard.measures import per_target
 from recbole_attnseq.leaderboard.records import RunRecord, read_record
-from recbole_attnseq.registration import SINCE
 
 METRIC = "ndcg@10"
 DEFAULT, BEFORE = "the default", "the default before"  # the names of their bars
 # What a configuration that says nothing of these keys means; of other keys that it lacks, it is too old to tell.
 # ``experiment`` is written into the records of changed code that did not stay.
 _UNSAID: Mapping[str, Any] = {
-    "members": 1, "experiment": "none", "history_negatives": True, **SINCE,
+    "members": 1, "experiment": "none", "history_negatives": True, "time_gaps": False, "mean_dropout_prob": 0.0,
 }  # fmt: skip
 # What does not make two trials differ: repetitions, and how long they might have gone on.
 _NO_DIFFERENCE = {"seed", "epochs", "stopping_step", "dataset", "data_path", "topk", "metrics"}

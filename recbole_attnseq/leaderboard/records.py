@@ -15,7 +15,7 @@ from recbole_attnseq.extensions import fingerprints
 from recbole_attnseq.leaderboard.items import beyond_accuracy
 from recbole_attnseq.leaderboard.layout import json_text
 from recbole_attnseq.leaderboard.record_checks import fault_of
-from recbole_attnseq.registration import AS_BEFORE, MODEL, SINCE
+from recbole_attnseq.registration import MODEL
 from recbole_attnseq.training.baseline_batches import PADDING_FREE
 from recbole_attnseq.training.memory import peak_resident_mib
 from recbole_attnseq.training.processes import write_whole
@@ -184,9 +184,8 @@ def config_identity(config: Any) -> dict[str, Any]:
     # dataset_config says where settings of the data set come from; they themselves are here.
     left_out = _NOT_IDENTITY | {"dataset_config"}
     values = {key: _plain(value) for key, value in sorted(config.final_config_dict.items()) if key not in left_out}
-    for key in AS_BEFORE:
-        if values.get(key) == SINCE[key]:
-            del values[key]
+    if values.get("mean_dropout_prob") == 0:  # nothing is left out, as before there was such a key
+        del values["mean_dropout_prob"]
     if values.get("extensions"):  # the user's own code: what was computed before a change of it is another thing
         values["extensions"] = fingerprints(values["extensions"])
     return values

@@ -35,7 +35,6 @@ def _user_encoder(s: NetworkSettings) -> UserEncoder:
             dropout=s.hidden_dropout_prob,
             attention_dropout=s.attn_dropout_prob,
             eps=s.layer_norm_eps,
-            value_projection=s.value_projection,
             **own,
         )
     return kind(

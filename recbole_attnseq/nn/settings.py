@@ -36,7 +36,6 @@ class NetworkSettings:
     n_layers: int
     n_heads: int
     inner_size: int
-    value_projection: bool
     rnn_hidden_size: int
     user_activation: str
     item_dense: bool

@@ -150,13 +150,13 @@ class _Block(nn.Module):
         dropout: float,
         attention_dropout: float,
         eps: float,
-        value_projection: bool,
+        projected: bool,
     ) -> None:
         super().__init__()
         self.heads = heads
         self.attention_norm = nn.LayerNorm(width, eps=eps)
-        self.project = nn.Linear(width, (3 if value_projection else 2) * width)
-        self.output = nn.Linear(width, width) if value_projection else _Scale(width)
+        self.project = nn.Linear(width, (3 if projected else 2) * width)
+        self.output = nn.Linear(width, width) if projected else _Scale(width)
         self.distance_bias = nn.Parameter(torch.zeros(heads, window))
         self.feed_forward_norm = nn.LayerNorm(width, eps=eps)
         self.up = nn.Linear(width, inner)
@@ -195,12 +195,10 @@ class Transformer(UserEncoder):
         dropout: on what each block adds to the stream.
         attention_dropout: on the attention weights.
         eps: of the layer normalisations.
-        value_projection: whether a linear layer makes the values and another takes their mixture. Without, what is
-            mixed are the normalised states themselves, times a learned factor a channel: the history's items as they
-            are, as in He & Hofmann, "Simplifying Transformer Blocks" (ICLR 2024).
     """
 
     banded = True
+    projected: ClassVar[bool] = True  # a linear layer makes the values, and another takes their mixture
 
     def __init__(
         self,
@@ -213,13 +211,11 @@ class Transformer(UserEncoder):
         dropout: float,
         attention_dropout: float,
         eps: float,
-        value_projection: bool,
     ) -> None:
         super().__init__()
         self.widest = max(inner, 3 * width, 2 * max(SMALLEST_BLOCK, window) * heads)
         self.blocks = nn.ModuleList(
-            _Block(width, heads, inner, window, dropout, attention_dropout, eps, value_projection)
-            for _ in range(layers)
+            _Block(width, heads, inner, window, dropout, attention_dropout, eps, self.projected) for _ in range(layers)
         )
         self.norm = nn.LayerNorm(width, eps=eps)
 
@@ -229,6 +225,17 @@ class Transformer(UserEncoder):
             states = block(states, packing)
         result: Tensor = self.norm(states)
         return result
+
+
+@USER_ENCODERS.register("transformer_unprojected")
+class TransformerUnprojected(Transformer):
+    """The transformer whose attention mixes the normalised states themselves, times a learned factor a channel.
+
+    So the history's items reach the state as they are, and half of attention's projections fall away: the simplified
+    attention of He & Hofmann, "Simplifying Transformer Blocks" (ICLR 2024). Made as the transformer is.
+    """
+
+    projected = False
 
 
 @USER_ENCODERS.register("transformer_mean")

@@ -8,10 +8,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-from recbole.config import Config
 
 from recbole_attnseq.errors import UserError
-from recbole_attnseq.leaderboard.records import RunRecord, config_identity, make_record, read_record
+from recbole_attnseq.leaderboard.records import RunRecord, make_record, read_record
 from recbole_attnseq.training.session import configure, train
 
 SPLIT = {"split": {"LS": "valid_and_test"}, "order": "TO", "group_by": "user", "mode": "full"}
@@ -52,17 +51,6 @@ def test_the_same_run_gives_the_same_record_and_another_another_name(tiny: str, 
     assert first.test == second.test
     assert _record("AttnSeq", tiny, quiet, learning_rate=0.01).name != first.name
     assert _record("AttnSeq", tiny, quiet, seed=7).name.split("-")[1] == "7"
-
-
-def test_a_later_key_belongs_to_the_identity_only_where_it_says_something_else_than_before(workdir: Path) -> None:
-    def identity(**settings: Any) -> dict[str, Any]:
-        return config_identity(Config(model="AttnSeq", dataset="ml-100k", config_dict=settings))
-
-    plain = identity(value_projection=True, mean_dropout_prob=0.0)
-    assert not {"value_projection", "mean_dropout_prob"} & plain.keys()
-    assert identity(value_projection=False, mean_dropout_prob=0.5) == {
-        **plain, "value_projection": False, "mean_dropout_prob": 0.5,
-    }  # fmt: skip
 
 
 def test_models_of_both_kinds_share_users_and_split(tiny: str, quiet: dict[str, Any]) -> None:

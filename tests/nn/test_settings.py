@@ -59,7 +59,7 @@ def test_an_unknown_part_is_answered_with_the_closest_and_all(key: str, misspelt
     assert "Known: " in str(caught.value)
 
 
-@pytest.mark.parametrize("encoder", ["transformer", "transformer_mean"])
+@pytest.mark.parametrize("encoder", ["transformer", "transformer_unprojected", "transformer_mean"])
 def test_heads_must_divide_the_width(encoder: str) -> None:
     with pytest.raises(UserError, match=r"n_heads is 3, which does not divide hidden_size 8"):
         settings(user_encoder=encoder, n_heads=3)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from typing import Any, ClassVar
 
 import pytest
 import torch
@@ -59,10 +58,9 @@ class TestBiLSTM(UserEncoderContract):
 class TestTransformer(UserEncoderContract):
     name = "transformer"
 
-    @pytest.mark.parametrize("projected", [True, False])
-    def test_one_head_equals_attention_written_out(self, projected: bool) -> None:
+    def test_one_head_equals_attention_written_out(self) -> None:
         """Pre-norm attention with a bias by distance, then the feed-forward layer, one query at a time."""
-        encoder = self.encoder(n_heads=1, max_length=4, value_projection=projected)
+        encoder = self.encoder(n_heads=1, max_length=4)
         block = encoder.blocks[0]
         inputs = vectors(9)
 
@@ -74,32 +72,31 @@ class TestTransformer(UserEncoderContract):
             found = encoder(inputs, Packing(torch.tensor([9]), 4))
             rows = torch.stack([normed(x, block.attention_norm) for x in inputs])
             query, key, *values = block.project(rows).split(8, dim=-1)
-            (value,) = values or [rows]
+            (value,) = values if encoder.projected else [rows]
             for t in range(9):
                 steps = range(max(0, t - 3), t + 1)
                 logits = [float(query[t] @ key[s]) / math.sqrt(8) + float(block.distance_bias[0, t - s]) for s in steps]
                 masses = [math.exp(x) for x in logits]
                 mixed = sum(mass / sum(masses) * value[s] for mass, s in zip(masses, steps, strict=True))
-                state = inputs[t] + (block.output(mixed) if projected else block.output.factors * mixed)
+                state = inputs[t] + (block.output(mixed) if encoder.projected else block.output.factors * mixed)
                 hidden = block.up(normed(state, block.feed_forward_norm))
                 state = state + block.down(0.5 * hidden * (1 + torch.erf(hidden / math.sqrt(2))))
                 torch.testing.assert_close(found[t], normed(state, encoder.norm), rtol=1e-8, atol=1e-8)
 
-    def test_without_projection_a_block_begins_with_a_tenth_of_the_past_and_has_fewer_parameters(self) -> None:
-        def block(projected: bool) -> torch.nn.Module:
-            return Network(settings(n_heads=1, value_projection=projected)).double().user_encoder.blocks[0]
 
-        with_it, without = (sum(p.numel() for p in block(projected).parameters()) for projected in (True, False))
-        assert with_it - without == 2 * (8 * 8 + 8) - 8
+class TestTransformerUnprojected(TestTransformer):
+    name = "transformer_unprojected"
+
+    def test_a_block_begins_with_a_tenth_of_the_past_and_has_fewer_parameters(self) -> None:
+        def block(name: str) -> torch.nn.Module:
+            return Network(settings(n_heads=1, user_encoder=name)).double().user_encoder.blocks[0]
+
+        projected, without = (sum(p.numel() for p in block(name).parameters()) for name in ("transformer", self.name))
+        assert projected - without == 2 * (8 * 8 + 8) - 8
         state = vectors(1)
         with torch.no_grad():
-            added = block(False).output(block(False).attend(state, Packing(torch.tensor([1]), WINDOW)))
+            added = block(self.name).output(block(self.name).attend(state, Packing(torch.tensor([1]), WINDOW)))
         torch.testing.assert_close(added, 0.1 * state)
-
-
-class TestTransformerUnprojected(UserEncoderContract):
-    name = "transformer"
-    changes: ClassVar[dict[str, Any]] = {"value_projection": False}
 
 
 class TestTransformerMean(UserEncoderContract):
