@@ -73,7 +73,7 @@ def test_whatever_is_drawn_for_attnseq_is_a_network(data_path):
     assert len(seen) > 30
 
 
-def test_eight_trials_try_all_parts(data_path, monkeypatch, tmp_path):
+def test_twelve_trials_try_all_parts(data_path, monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)  # where no configs/ lies
     problem = Problem("AttnSeq", "cycle", (), {"data_path": data_path}, "AttnSeq-parts")
     study = optuna.create_study(sampler=optuna.samplers.BruteForceSampler(seed=3))
@@ -85,7 +85,7 @@ def test_eight_trials_try_all_parts(data_path, monkeypatch, tmp_path):
         return 0.0
 
     study.optimize(objective, n_trials=20)
-    assert len(seen) == len({tuple(drawn.items()) for drawn in seen}) == 8
+    assert len(seen) == len({tuple(drawn.items()) for drawn in seen}) == 12
     assert seen[0] == {"user_encoder": "transformer", "item_encoder": "id", "similarity": "cosine"}
 
 
