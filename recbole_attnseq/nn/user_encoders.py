@@ -173,9 +173,9 @@ class _Block(nn.Module):
     def attend(self, states: Tensor, packing: Packing) -> Tensor:
         """Banded causal attention of (T, D) over itself."""
         width = states.shape[-1]
-        # Where values are not projected, the states are what is mixed.
-        parts = (*self.project(states).split(width, dim=-1), states)
-        query, key, value = (x.unflatten(-1, (self.heads, -1)) for x in parts[:3])
+        query, key, *values = self.project(states).split(width, dim=-1)
+        (value,) = values or (states,)  # not projected, the states themselves are what is mixed
+        query, key, value = (x.unflatten(-1, (self.heads, -1)) for x in (query, key, value))
         query = query * query.shape[-1] ** -0.5
         # Relative positions as in T5: one bias per head and distance.
         mixed = banded_attention(query, key, value, self.distance_bias, packing, self.attention_dropout)
