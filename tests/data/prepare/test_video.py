@@ -174,6 +174,18 @@ def test_amazon_video_games(tmp_path: Path) -> None:
     assert lines(made("amazon-video-games", raw, tmp_path))[1:] == ["A\tB00\t1400000000\t5"]
 
 
+def test_movietweetings_keeps_ids_as_written(tmp_path: Path) -> None:
+    # Ids of films begin with zeros, and both files are UTF-8, where MovieLens's are Latin-1.
+    folder = write(
+        tmp_path / "100K",
+        ratings__dat=text("1::0120338::7::1365029107", "1::0012349::9::1365029100"),
+        movies__dat=text("0120338::Amélie (2001)::Comedy|Romance"),
+    )
+    prepared = made("movietweetings", folder, tmp_path)
+    assert lines(prepared)[1:] == ["1\t0012349\t1365029100\t9", "1\t0120338\t1365029107\t7"]
+    assert lines(prepared, "item")[1:] == ["0120338\tAmélie\t2001\tComedy Romance", "0012349\t\t\t"]
+
+
 def test_steam_python_literals(tmp_path: Path) -> None:
     line = "{u'username': u'Chaos \"S\"', u'hours': 0.1, u'product_id': u'725280', u'date': u'2017-12-17'}"
     reviews = text(

@@ -47,7 +47,8 @@ def plain(title: str) -> str:
     return _YEAR.sub("", title.strip()).strip()
 
 
-def _titles(batch: Batch) -> Batch:
+def titles(batch: Batch) -> Batch:
+    """Titles as MovieLens and MovieTweetings write them, apart from their years."""
     if "title" not in batch:
         return batch
     return {**batch, "year": mapped(batch["title"], year), "title": mapped(batch["title"], plain)}
@@ -57,10 +58,11 @@ def _flags(batch: Batch) -> Batch:
     """The 19 genre flags of 100K as one list."""
     words = [pc.if_else(pc.equal(batch[name], "1"), name, "") for name in _GENRES if name in batch]
     joined = pc.binary_join_element_wise(*words, "|") if words else pa.nulls(0, pa.string())
-    return {**_titles(batch), "genres": joined}
+    return {**titles(batch), "genres": joined}
 
 
-_MOVIE_FIELDS = (
+# Of a film, as here and in MovieTweetings.
+MOVIE_FIELDS = (
     Field("movie_title:token_seq", "title"),
     Field("release_year:token", "year"),
     Field("genre:token_seq", "genres", split="|"),
@@ -90,7 +92,7 @@ def _release(
         recbole: RecBole's name for it.
     """
     user, item, time = names
-    side = [Side(kind="item", table=movies, key=item, fields=_MOVIE_FIELDS)]
+    side = [Side(kind="item", table=movies, key=item, fields=MOVIE_FIELDS)]
     if people is not None:
         fields = tuple(Field(f"{field}:token") for field in ("age", "gender", "occupation", "zip_code"))
         side.append(Side(kind="user", table=people, key=user, fields=fields))
@@ -138,7 +140,7 @@ _release(
     "6 MB",
     "c4d9eecfca2ab87c1945afe126590906",
     _old("ratings.dat", "::", *_RATING),
-    _old("movies.dat", "::", "item", "title", "genres", compute=_titles, **_BYTES),
+    _old("movies.dat", "::", "item", "title", "genres", compute=titles, **_BYTES),
     _old("users.dat", "::", "user", "gender", "age", "occupation", "zip_code", optional=True),
     recbole="ml-1m",
 )
@@ -157,7 +159,7 @@ for _name, _title, _size, _md5, _recbole in (
         _size,
         _md5,
         Table(files=("ratings.csv",)),
-        Table(files=("movies.csv",), compute=_titles, optional=True),
+        Table(files=("movies.csv",), compute=titles, optional=True),
         names=("userId", "movieId", "timestamp"),
         page="latest" if "latest" in _name else "",
         files=" (ratings.csv, movies.csv)",
