@@ -22,7 +22,8 @@ from tests.test_registration import config_of
         ("nemig-en", 19_106, 4_122, 0.5),
         ("ml-100k", 97_171, 1_682, 0.5),
         ("a quarter of ml-1m", 236_661, 3_029, 0.3),
-        ("ml-1m", 981_491, 3_416, 0.2),
+        ("between the two", 110 * 3_000, 3_000, 0.2),
+        ("ml-1m", 981_491, 3_416, 0.1),
     ],
 )
 def test_dense_data_bear_less_dropout(data: str, targets: int, items: int, expected: float) -> None:
@@ -33,13 +34,13 @@ def test_it_never_rises_with_the_targets_and_never_leaves_its_range() -> None:
     values = [dropout(targets, 100) for targets in range(0, 1_000_000, 500)]
     assert values[0] == 0.5
     assert values == sorted(values, reverse=True)
-    assert values[-1] == 0.2
+    assert values[-1] == 0.1
     assert dropout(0, 0) == 0.5
 
 
 def test_only_auto_follows() -> None:
     given: dict[str, Any] = {"embedding_dropout_prob": "auto", "hidden_dropout_prob": 0.3}
-    assert dropouts(given, 10**6, 1000) == {"embedding_dropout_prob": 0.2, "hidden_dropout_prob": 0.3}
+    assert dropouts(given, 10**6, 1000) == {"embedding_dropout_prob": 0.1, "hidden_dropout_prob": 0.3}
     assert dropouts(given) == {"embedding_dropout_prob": 0.5, "hidden_dropout_prob": 0.3}
     assert network_settings(items=10, max_length=5).hidden_dropout_prob == 0.5
 
@@ -67,7 +68,7 @@ COMMITTED = {
     "deskdrop": (0.5, True),
     "lastfm": (0.5, True),
     "ml-100k": (0.5, False),
-    "ml-1m": (0.2, False),
+    "ml-1m": (0.1, False),
     "nemig-en": (0.5, True),
 }
 

@@ -260,7 +260,11 @@ def state_of(cell: Cell, inventory: Inventory, runs: Path, split_hash: str | Non
         other = _disagreeing(current)
         if other:
             return State(CONFLICT, f"{path.name} and {other.name} disagree; remove the wrong one")
-        changed = [f"{key}: auto was {then}, now it is {now}" for key, then, now in changed_rules(record)]
+        changed = [
+            f"{key}: auto was {then}, now it is {now}"
+            for key, then, now in changed_rules(record)
+            if cell.config.get(key) == "auto"  # a cell that names the value is of what was computed
+        ]
         return State(STALE, f"{path.name}: {', '.join(changed)}") if changed else State(DONE, path=path, record=record)
     failure = read_failure(cell.failure_path(runs))
     if failure is not None:

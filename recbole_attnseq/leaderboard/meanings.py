@@ -21,16 +21,18 @@ def same_computation(record: RunRecord, config: Mapping[str, Any], counts: Mappi
         counts: what the rules of auto go by, as far as it is known of the record's split.
     """
     then, now = {**BEFORE, **record.config}, {**BEFORE, **config}
+    resolved = record.notes.get("resolved") or {}
+    computed = {key: resolved[key] for key in FOLLOWING if then.get(key) == "auto" and key in resolved}
     differing = {key for key in {*then, *now} if then.get(key) != now.get(key)}
     known = {**counts, **(record.notes.get("counts") or {})}
-    if not differing:
-        return True
-    if not known or not differing <= {*FOLLOWING}:
+    if not known or not (differing or computed):
+        return not differing
+    if not differing <= {*FOLLOWING}:
         return False
-    resolved = record.notes.get("resolved") or {}
-    then.update({key: resolved[key] for key in differing & resolved.keys() if then[key] == "auto"})
+    then.update(computed)
     for settings in (then, now):
         settings.update(what_auto_means(settings, record.protocol["exclude_history"], **known))
+    differing |= computed.keys()  # a rule may have changed since: both say auto, and mean another value
     return all(then.get(key) == now.get(key) for key in differing)
 
 

@@ -283,7 +283,9 @@ def test_what_auto_came_to_in_a_run_is_what_it_computed(workdir: Path, monkeypat
     asked = _attnseq(hidden_dropout_prob=0.5, time_gaps=True)
     assert _state(asked).path == path
     monkeypatch.setattr(data_rules, "FEW_TARGETS", 10)
-    assert _state(asked).path == path
+    assert (_state(asked).word, _state(asked).path) == ("done", path)
+    other = _attnseq(time_gaps=True)  # says auto as the record does, of dropout that a rule has moved since
+    assert _state(other).path is None
 
 
 def test_two_records_of_one_cell(board: Board) -> None:

@@ -52,9 +52,9 @@ def test_the_first_trial_has_what_auto_makes_of_the_data(data_path, monkeypatch)
 
     assert (first()["embedding_dropout_prob"], first()["hidden_dropout_prob"]) == (0.5, 0.5)
     monkeypatch.setattr(data_rules, "FEW_TARGETS", 1e-3)  # so that every data set is a dense one
-    assert (first()["embedding_dropout_prob"], first()["hidden_dropout_prob"]) == (0.2, 0.2)
+    assert (first()["embedding_dropout_prob"], first()["hidden_dropout_prob"]) == (0.1, 0.1)
     fixed = first(hidden_dropout_prob=0.4)
-    assert fixed["embedding_dropout_prob"] == 0.2
+    assert fixed["embedding_dropout_prob"] == 0.1
     assert "hidden_dropout_prob" not in fixed
 
 
