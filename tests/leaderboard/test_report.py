@@ -17,7 +17,6 @@ from recbole_attnseq.leaderboard.ablation import read_trials
 from recbole_attnseq.leaderboard.board import read_board
 from recbole_attnseq.leaderboard.cells import cells_of, write_failure
 from recbole_attnseq.leaderboard.facts import facts_path, popularity_bounds, read_facts
-from recbole_attnseq.leaderboard.html_page import html
 from recbole_attnseq.leaderboard.markdown_page import markdown
 from recbole_attnseq.leaderboard.marks import BUCKETED, COARSE
 from recbole_attnseq.leaderboard.measures import per_target
@@ -42,15 +41,6 @@ RESULTS = Path("results")
 def boards(workdir: Path) -> Path:
     fill(write_board(workdir / "boards", MODELS), workdir / "results", QUALITY)
     return workdir / "boards"
-
-
-def test_the_committed_report_is_current(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Records, configurations or the pages' makers have changed: attnseq leaderboard --config ... --report-only."""
-    monkeypatch.chdir(ROOT)
-    report = assemble(Path("configs/leaderboard"), RESULTS)
-    assert (RESULTS / "LEADERBOARD.md").read_text(encoding="utf-8") == markdown(report)
-    assert (RESULTS / "leaderboard.html").read_text(encoding="utf-8") == html(report)
-    assert (RESULTS / "leaderboard.svg").read_text(encoding="utf-8") == picture(report)
 
 
 def test_figures_follow_from_the_records(boards: Path) -> None:

@@ -20,10 +20,8 @@ from recbole_attnseq.leaderboard.report import assemble
 from recbole_attnseq.leaderboard.rivals import FOREIGN, MARKS, summary
 from recbole_attnseq.leaderboard.significance import compare
 from recbole_attnseq.leaderboard.standings import processors
-from recbole_attnseq.leaderboard.tables import insert
 from tests.leaderboard.fakes import fill, write_board
 
-ROOT = Path(__file__).resolve().parents[2]
 RESULTS = Path("results")
 TUNED = {"model": "AttnSeq", "settings": {"hidden_size": 32}}
 MODELS: dict[str, Any] = {
@@ -55,13 +53,6 @@ def search(board: Path, found: dict[str, float] | None = None) -> None:
             file = best_yaml(row, RESULTS / "studies")
             file.parent.mkdir(parents=True)
             file.write_text(f"learning_rate: {(found or {}).get(row.name, 0.007)}\n")
-
-
-def test_readme_is_current(monkeypatch: pytest.MonkeyPatch) -> None:
-    """attnseq leaderboard --config ... --report-only --page README.md writes it."""
-    monkeypatch.chdir(ROOT)
-    page = Path("README.md").read_text(encoding="utf-8")
-    assert insert(page, summary(assemble(Path("configs/leaderboard"), RESULTS)), MARKS) == page
 
 
 def test_who_knows_the_time_meets_all_and_who_does_not_its_like(workdir: Path) -> None:
