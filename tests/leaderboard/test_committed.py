@@ -1,4 +1,4 @@
-"""What the repository shows is what its records give; `attnseq leaderboard --report-only --page README.md` writes it."""
+"""What the repository shows is what its records give; attnseq leaderboard --report-only --page README.md writes it."""
 
 from __future__ import annotations
 
