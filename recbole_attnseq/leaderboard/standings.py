@@ -18,6 +18,7 @@ from recbole_attnseq.data.prepare.source import RECBOLES_OWN
 from recbole_attnseq.leaderboard.board import Board
 from recbole_attnseq.leaderboard.cells import DONE, Cell, Inventory, State, flags_of, state_of
 from recbole_attnseq.leaderboard.facts import HISTORY_GROUPS, POPULARITY_GROUPS, SplitFacts
+from recbole_attnseq.leaderboard.meanings import changed_rules
 from recbole_attnseq.leaderboard.measures import ACCURACY, BEYOND, CUTOFFS, Floats, per_target
 from recbole_attnseq.leaderboard.records import RunRecord
 from recbole_attnseq.leaderboard.significance import (
@@ -304,8 +305,9 @@ def command_of(record: RunRecord, row: str) -> str:
         words.append("--data_path=datasets")
     settings = {key: value for key, value in record.settings.items() if key not in ("model", "dataset")}
     words += flags_of(settings)
-    if record.model == MODEL:  # what it did not have to say when there was nothing else
+    if record.model == MODEL:  # what it did not have to say when there was nothing else, or auto meant the same
         words += flags_of({key: value for key, value in SINCE.items() if key not in record.config})
+        words += flags_of({key: then for key, then, _ in changed_rules(record)})
     for how in ("fast_batches", "fast_layers", "compiled"):
         value = record.notes.get(how)
         if value:

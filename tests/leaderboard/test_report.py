@@ -346,6 +346,9 @@ def test_commands_name_the_data_and_the_row(boards: Path) -> None:
     assert " --time_gaps=False " in command, "it was made before there was anything else"
     assert " '--row=AttnSeq (without times)' " in command, "of the row that it stands in now"
     assert "time_gaps" not in command_of(dataclasses.replace(older, model="SASRec"), "SASRec")
+    notes = {"resolved": {"hidden_dropout_prob": 0.4}, "counts": {"targets": 900, "users": 100, "items": 50}}
+    of_then = dataclasses.replace(with_config(older, {"hidden_dropout_prob": "auto"}), model="AttnSeq", notes=notes)
+    assert " --hidden_dropout_prob=0.4 " in command_of(of_then, "AttnSeq"), "auto would be 0.5 today"
 
 
 def test_ranks_follow_the_users(boards: Path) -> None:
