@@ -14,7 +14,7 @@ from recbole.utils import InputType
 from torch import Tensor
 
 from recbole_attnseq.data.dataset import GAPS, MOMENT, different_waits, sequence_store, training_events
-from recbole_attnseq.data_rules import counts_of, dropouts, history_negatives, time_gaps
+from recbole_attnseq.data_rules import counts_of, history_negatives, network_follows, time_gaps
 from recbole_attnseq.errors import UserError
 from recbole_attnseq.extensions import import_a_models
 from recbole_attnseq.item_features import item_features
@@ -49,13 +49,13 @@ class AttnSeq(SequentialRecommender):  # type: ignore[misc]
         import_a_models(config)  # a checkpoint's have not been imported by its settings
         keys = [field.name for field in fields(NetworkSettings) if field.name not in ("items", "max_length")]
         values = {key: config[key] for key in keys}
-        if values["mean_dropout_prob"] is None:  # a checkpoint of before this key
-            values["mean_dropout_prob"] = 0.0
         self.counts = counts_of(dataset)
-        follows = dropouts(values, self.counts["targets"], self.counts["items"])
+        waits = different_waits(dataset)
+        self.timed = time_gaps(config["time_gaps"], waits)  # whether the user encoder reads them
+        follows = network_follows(values, self.timed, self.counts["targets"], self.counts["items"])
         if "auto" in (values[key] for key in follows):
             each = self.counts["targets"] / max(1, self.counts["items"])
-            getLogger().info(f"dropout: auto, with {each:.3g} targets an item: {follows}")
+            getLogger().info(f"auto, with {each:.3g} targets an item: {follows}")
         settings = NetworkSettings(items=self.n_items, max_length=self.max_seq_length, **{**values, **follows})
         # A dense update of a large table would cost more than the step; several processes add dense gradients,
         # clipping takes the norm of dense ones, decay reaches rows that have none, and only Adam has a sparse form.
@@ -65,13 +65,12 @@ class AttnSeq(SequentialRecommender):  # type: ignore[misc]
         sparse = config["sparse_updates"] if config["sparse_updates"] != "auto" else large and may_be_sparse
         lists = item_lists(settings.item_encoder, config, dataset)
         compared = history_negatives(config, dataset)
-        self.resolved = {**follows, "history_negatives": compared, "sparse_updates": bool(sparse)}  # auto no more
-
-        waits = different_waits(dataset)
+        # Auto no more.
+        self.resolved = {
+            **follows, "history_negatives": compared, "sparse_updates": bool(sparse), "time_gaps": self.timed,
+        }  # fmt: skip
         if waits is not None:
             self.counts["waits"] = waits
-        self.timed = time_gaps(config["time_gaps"], waits)  # whether the user encoder reads them
-        self.resolved["time_gaps"] = self.timed
         spans, budget = check_trends(config["trends"]), elements(config["memory_budget"])
         events = Events(*training_events(dataset), count=self.n_items, budget=budget) if spans else None
 

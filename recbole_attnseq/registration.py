@@ -198,7 +198,7 @@ def check_settings(values: dict[str, Any]) -> None:
     Raises:
         UserError: names the key and what it may be.
     """
-    from recbole_attnseq.data_rules import check_history_negatives, check_time_gaps, dropouts
+    from recbole_attnseq.data_rules import check_history_negatives, check_time_gaps, network_follows
     from recbole_attnseq.extensions import import_extensions
     from recbole_attnseq.item_features import check_selected
     from recbole_attnseq.model import check_members, check_trends, elements
@@ -210,7 +210,7 @@ def check_settings(values: dict[str, Any]) -> None:
 
     import_extensions(values.get("extensions"))
     own: dict[str, Any] = {field.name: values.get(field.name) for field in fields(NetworkSettings)}
-    own.update(items=2**31, max_length=values.get("MAX_ITEM_LIST_LENGTH"), **dropouts(values))
+    own.update(items=2**31, max_length=values.get("MAX_ITEM_LIST_LENGTH"), **network_follows(values))
     try:
         NetworkSettings(**own)
     except UserError as error:
@@ -245,11 +245,11 @@ def network_settings(*, items: int, max_length: int, **overrides: Any) -> Any:
     """
     from recbole.config import Config
 
-    from recbole_attnseq.data_rules import dropouts
+    from recbole_attnseq.data_rules import network_follows
     from recbole_attnseq.nn.settings import NetworkSettings
 
     values = {**defaults(Config._build_yaml_loader(None)), **overrides, "items": items, "max_length": max_length}
-    values.update(dropouts(values))
+    values.update(network_follows(values))
     return NetworkSettings(**{field.name: values[field.name] for field in fields(NetworkSettings)})
 
 
@@ -260,7 +260,7 @@ def refuse_ours(given: dict[str, Any], model: str) -> None:
         UserError: names the key.
     """
     for key, nothing in BEFORE.items():
-        ours = given.get(key) not in (nothing, None, []) and (key, given.get(key)) != ("time_gaps", "auto")
+        ours = given.get(key) not in (nothing, None, []) and not (key in SINCE and given.get(key) == "auto")
         if ours and (model, key) != (RECENT, "trends"):
             raise UserError(f"{key} is {given[key]!r}, but {model} takes no notice of it: leave it out.")
 

@@ -12,7 +12,7 @@ import yaml
 from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from recbole_attnseq.data_rules import dropouts
+from recbole_attnseq.data_rules import network_follows
 from recbole_attnseq.nn.item_encoders import ITEM_ENCODERS
 from recbole_attnseq.nn.item_lists import ItemLists
 from recbole_attnseq.nn.network import Network
@@ -58,7 +58,7 @@ def default_values() -> dict[str, Any]:
             # PyYAML reads 1e-8 as text; RecBole's loader does not.
             number = field.type == "float" and known[field.name] != "auto"
             values[field.name] = float(known[field.name]) if number else known[field.name]
-    return {**values, **dropouts(values)}
+    return {**values, **network_follows(values)}
 
 
 def settings(**changes: Any) -> NetworkSettings:

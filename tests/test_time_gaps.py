@@ -13,6 +13,7 @@ from recbole.data import create_dataset, data_preparation
 from recbole.data.interaction import Interaction
 
 import recbole_attnseq
+from recbole_attnseq import data_rules
 from recbole_attnseq.cli import main
 from recbole_attnseq.data.dataset import GAPS, sequence_store
 from recbole_attnseq.errors import UserError
@@ -149,6 +150,20 @@ def test_by_themselves_they_are_read_where_they_are_known(pauses: str, quiet: di
     assert trainer.model.timed
     assert trainer.notes["resolved"]["time_gaps"] is True
     assert trainer.notes["counts"]["waits"] == 2
+
+
+@pytest.mark.parametrize(("given", "kind"), [({}, "TransformerMean"), ({"time_gaps": False}, "Transformer")])
+def test_the_encoder_follows_them(pauses: str, quiet: dict[str, Any], given: dict[str, Any], kind: str) -> None:
+    """An item has over a hundred targets here, which would be many."""
+    config, (train_data, *_) = loaders(pauses, quiet, user_encoder="auto", **given)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(data_rules, "FEW_TARGETS", 1000)
+        trainer = make_trainer(config, train_data)
+    assert type(trainer.model.network.user_encoder).__name__ == kind
+    timed = kind == "TransformerMean"
+    assert trainer.notes["resolved"]["mean_dropout_prob"] == (0.5 if timed else 0.0)
+    assert trainer.notes["resolved"]["user_encoder"] == ("transformer_mean" if timed else "transformer")
+    assert type(make_trainer(config, train_data).model.network.user_encoder).__name__ == "Transformer"
 
 
 def test_places_that_stand_for_times_tell_nothing(workdir: Path, quiet: dict[str, Any]) -> None:

@@ -70,7 +70,7 @@ def _kind(model: str, config: Mapping[str, Any]) -> tuple[Any, ...]:
     if model != MODEL:
         return (model,)
     encoder = str(config.get("user_encoder"))
-    if encoder in USER_ENCODERS and issubclass(USER_ENCODERS[encoder], Transformer):
+    if encoder == "auto" or (encoder in USER_ENCODERS and issubclass(USER_ENCODERS[encoder], Transformer)):
         encoder = "transformer"
     return (model, encoder, config.get("attention"))
 

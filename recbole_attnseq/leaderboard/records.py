@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
+from recbole_attnseq.data_rules import mean_dropout
 from recbole_attnseq.errors import UserError
 from recbole_attnseq.extensions import fingerprints
 from recbole_attnseq.leaderboard.items import beyond_accuracy
@@ -184,6 +185,8 @@ def config_identity(config: Any) -> dict[str, Any]:
     # dataset_config says where settings of the data set come from; they themselves are here.
     left_out = _NOT_IDENTITY | {"dataset_config"}
     values = {key: _plain(value) for key, value in sorted(config.final_config_dict.items()) if key not in left_out}
+    if "mean_dropout_prob" in values and values["user_encoder"] != "auto":
+        values["mean_dropout_prob"] = mean_dropout(values["mean_dropout_prob"], values["user_encoder"])
     if values.get("mean_dropout_prob") == 0:  # nothing is left out, as before there was such a key
         del values["mean_dropout_prob"]
     if values.get("extensions"):  # the user's own code: what was computed before a change of it is another thing

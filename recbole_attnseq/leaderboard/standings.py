@@ -308,6 +308,8 @@ def command_of(record: RunRecord, row: str) -> str:
     if record.model == MODEL:  # what it did not have to say when there was nothing else, or auto meant the same
         words += flags_of({key: value for key, value in SINCE.items() if key not in record.config})
         words += flags_of({key: then for key, then, _ in changed_rules(record)})
+        if "user_encoder" not in settings and record.config.get("user_encoder") != "auto":  # the default then
+            words += flags_of({"user_encoder": record.config.get("user_encoder")})
     for how in ("fast_batches", "fast_layers", "compiled"):
         value = record.notes.get(how)
         if value:

@@ -39,7 +39,7 @@ class SearchObjective:
 
     def __call__(self, trial: Any) -> float:
         """Optuna's objective."""
-        drawn = self.problem.space.sample(trial, self.problem.base, trial.user_attrs.get("preset"))
+        drawn = self.problem.space.sample(trial, self.problem.defaults, trial.user_attrs.get("preset"))
         trial.set_user_attr("settings", drawn)
         scores: list[float] = []
         for index, seed in enumerate(self.seeds):

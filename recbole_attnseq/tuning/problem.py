@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import copy
+import functools
 import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from recbole.utils.argument_list import general_arguments
 
-from recbole_attnseq.data_rules import dropouts
+from recbole_attnseq.data_rules import network_follows
 from recbole_attnseq.errors import UserError
 from recbole_attnseq.extensions import fingerprints
 from recbole_attnseq.registration import MODEL, UNSAID, keys_listed_by
@@ -116,7 +117,7 @@ class Problem:
     def presets(self) -> list[tuple[str, dict[str, Any]]]:
         """(origin, settings) of the first trials: the defaults, then the published settings."""
         result: list[tuple[str, dict[str, Any]]] = []
-        base = {**self.base, **self._followed()}
+        base = self.defaults
         for name, settings in (("defaults", {}), *self.space.published):
             if any(key in self.fixed and self.fixed[key] != value for key, value in settings.items()):
                 continue  # what the user has fixed makes it another setting than the published one
@@ -127,9 +128,15 @@ class Problem:
                 result.append((name, preset))
         return result
 
+    @functools.cached_property
+    def defaults(self) -> dict[str, Any]:
+        """The configuration without the search, and instead of auto what the data make of it where a parameter or its
+        condition asks: ranges and choices know no such word."""
+        return {**self.base, **self._followed()}
+
     def _followed(self) -> dict[str, Any]:
-        """What the data make of searched settings that say auto: a range of numbers knows no such word."""
-        if self.model != MODEL or not any(self.base.get(p.name) == "auto" for p in self.space.parameters):
+        asked = {key for p in self.space.parameters for key in (p.name, *p.when)}
+        if self.model != MODEL or not any(self.base.get(key) == "auto" for key in asked):
             return {}
         with plain_errors():
-            return dropouts(self.base, *self.data.size(self.config()))
+            return network_follows(self.base, *self.data.facts(self.config()))

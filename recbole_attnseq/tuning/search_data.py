@@ -12,8 +12,10 @@ from recbole.sampler import KGSampler
 from recbole.utils import ModelType, init_seed
 from recbole.utils.argument_list import dataset_arguments
 
+from recbole_attnseq.data.dataset import different_waits
 from recbole_attnseq.data.prefixes import PrefixColumns, PrefixInteraction, reached
 from recbole_attnseq.data.split_hash import hash_of_loaders
+from recbole_attnseq.data_rules import time_gaps
 
 # What decides the data set and its split; everything else can change from trial to trial.
 _DATA_KEYS = (
@@ -54,10 +56,11 @@ class SearchData:
         """Fingerprint of the targets to learn and to select on."""
         return hash_of_loaders(*self.loaders(config), None)
 
-    def size(self, config: Any) -> tuple[int, int]:
-        """Training targets, and items without padding."""
+    def facts(self, config: Any) -> tuple[bool, int, int]:
+        """What AttnSeq's settings follow: whether it reads waits, training targets, and items without padding."""
         self.loaders(config)
-        return int(self._parts[0].inter_num), int(self._dataset.item_num) - 1
+        timed = time_gaps(config["time_gaps"], different_waits(self._parts[0]))
+        return timed, int(self._parts[0].inter_num), int(self._dataset.item_num) - 1
 
     def _loaders(self, config: Any) -> tuple[Any, Any]:
         train, valid = self._parts

@@ -64,10 +64,12 @@ def open_study(
         study.set_user_attr(IDENTITY, identity)
         study.set_user_attr(CREATOR, this_worker())
         for origin, preset in problem.presets():
-            if isinstance(sampler, optuna.samplers.BruteForceSampler) and not problem.space.holds(preset, problem.base):
+            if isinstance(sampler, optuna.samplers.BruteForceSampler) and not problem.space.holds(
+                preset, problem.defaults
+            ):
                 continue  # it takes its own trials for a tree in which this one has no place
             study.enqueue_trial(
-                problem.space.enqueued(preset, problem.base),
+                problem.space.enqueued(preset, problem.defaults),
                 user_attrs={"origin": origin, "preset": preset},
                 skip_if_exists=not created,
             )

@@ -237,6 +237,11 @@ SEVERAL, ONE, UNKNOWN = {"waits": 7}, {"waits": 1}, {"waits": None}
         ({"history_negatives": False}, {}, None, False),
         ({"history_negatives": True}, {}, SEVERAL, False),
         ({"time_gaps": True, "n_layers": 1}, {}, SEVERAL, False),
+        ({"user_encoder": "transformer_mean", "mean_dropout_prob": 0.5}, {}, SEVERAL, True),
+        ({"user_encoder": "transformer_mean", "mean_dropout_prob": 0.0}, {}, SEVERAL, False),
+        ({"user_encoder": "transformer"}, {}, SEVERAL, False),
+        ({"user_encoder": "transformer"}, {}, ONE, True),
+        ({"user_encoder": "transformer"}, {}, UNKNOWN, False),
     ],
 )
 def test_a_record_in_other_words_is_the_same_computation_or_not(
@@ -251,6 +256,15 @@ def test_a_record_in_other_words_is_the_same_computation_or_not(
     other = _state(_attnseq(**asked), "0" * 16)
     assert other.word == "stale" if same else other.word != "done"
     assert ("is of split" in other.why) == same
+
+
+def test_what_is_left_out_of_a_mean_is_no_matter_of_an_encoder_without_one(workdir: Path) -> None:
+    assert "mean_dropout_prob" not in _attnseq(user_encoder="gru").config
+    whole, auto, half = (
+        _attnseq(user_encoder="transformer_mean", **settings).config_hash
+        for settings in ({"mean_dropout_prob": 0.0}, {}, {"mean_dropout_prob": 0.5})
+    )
+    assert whole != auto == half
 
 
 def test_a_record_of_before_there_were_waits_is_one_without(workdir: Path) -> None:

@@ -349,6 +349,8 @@ def test_commands_name_the_data_and_the_row(boards: Path) -> None:
     notes = {"resolved": {"hidden_dropout_prob": 0.4}, "counts": {"targets": 900, "users": 100, "items": 50}}
     of_then = dataclasses.replace(with_config(older, {"hidden_dropout_prob": "auto"}), model="AttnSeq", notes=notes)
     assert " --hidden_dropout_prob=0.4 " in command_of(of_then, "AttnSeq"), "auto would be 0.5 today"
+    of_then = dataclasses.replace(with_config(older, {"user_encoder": "transformer"}), model="AttnSeq")
+    assert " --user_encoder=transformer " in command_of(of_then, "AttnSeq"), "the default then"
 
 
 def test_ranks_follow_the_users(boards: Path) -> None:

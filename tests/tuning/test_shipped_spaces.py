@@ -10,6 +10,7 @@ import pytest
 import yaml
 
 from recbole_attnseq import data_rules
+from recbole_attnseq.data_rules import network_follows
 from recbole_attnseq.nn.settings import NetworkSettings
 from recbole_attnseq.tuning.problem import Problem
 
@@ -34,13 +35,13 @@ def test_keys_are_the_models_and_defaults_come_first(space, data_path):
     assert origin == "defaults"
     assert defaults
     for parameter in problem.space.parameters:
-        if parameter.active(problem.base):
-            assert parameter.contains(defaults[parameter.name], problem.base), parameter.name
+        if parameter.active(problem.defaults):
+            assert parameter.contains(defaults[parameter.name], problem.defaults), parameter.name
     for name, preset in published:
         assert {**problem.base, **preset} != problem.base, name
         study = optuna.create_study()
-        study.enqueue_trial(problem.space.enqueued(preset, problem.base))
-        assert problem.space.sample(study.ask(), problem.base, preset) == preset
+        study.enqueue_trial(problem.space.enqueued(preset, problem.defaults))
+        assert problem.space.sample(study.ask(), problem.defaults, preset) == preset
 
 
 def test_the_first_trial_has_what_auto_makes_of_the_data(data_path, monkeypatch):
@@ -66,6 +67,7 @@ def test_whatever_is_drawn_for_attnseq_is_a_network(data_path):
     for _ in range(200):
         drawn = problem.space.sample(study.ask(), problem.base)
         settings = {**problem.base, **drawn, "items": 5000, "max_length": 50}
+        settings |= network_follows(settings)
         NetworkSettings(**{key: settings[key] for key in keys})
         seen.add((drawn["user_encoder"], drawn["attention"], drawn["loss_type"]))
         assert ("n_heads" in drawn) == drawn["user_encoder"].startswith("transformer")
@@ -75,13 +77,14 @@ def test_whatever_is_drawn_for_attnseq_is_a_network(data_path):
 
 def test_twelve_trials_try_all_parts(data_path, monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)  # where no configs/ lies
-    problem = Problem("AttnSeq", "cycle", (), {"data_path": data_path}, "AttnSeq-parts")
+    columns = {"inter": ["user_id", "item_id", "timestamp"]}
+    problem = Problem("AttnSeq", "cycle", (), {"data_path": data_path, "load_col": columns}, "AttnSeq-parts")
     study = optuna.create_study(sampler=optuna.samplers.BruteForceSampler(seed=3))
-    study.enqueue_trial(problem.space.enqueued(problem.presets()[0][1], problem.base))
+    study.enqueue_trial(problem.space.enqueued(problem.presets()[0][1], problem.defaults))
     seen = []
 
     def objective(trial):
-        seen.append(problem.space.sample(trial, problem.base))
+        seen.append(problem.space.sample(trial, problem.defaults))
         return 0.0
 
     study.optimize(objective, n_trials=20)
