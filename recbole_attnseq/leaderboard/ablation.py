@@ -16,7 +16,9 @@ from recbole_attnseq.leaderboard.measures import per_target
 from recbole_attnseq.leaderboard.records import RunRecord, read_record
 
 METRIC = "ndcg@10"
-DEFAULT, BEFORE = "the default", "the default before"  # the names of their bars
+# The bars of what is the default and of what was: the transformer alone, and without waits. Trials changed one of them.
+DEFAULT, TRANSFORMER, BEFORE = "the default", "the transformer", "the default before"
+DEFAULTS = (DEFAULT, TRANSFORMER, BEFORE)
 # What a configuration that says nothing of these keys means; of other keys that it lacks, it is too old to tell.
 # ``experiment`` is written into the records of changed code that did not stay.
 _UNSAID: Mapping[str, Any] = {
@@ -47,7 +49,7 @@ def read_trials(
 
     Seeds of one trial are one bar. Each says by which settings it differs from the default, or, where the default has
     not run, from the best of its group. A setting that a trial does not know is none that it differs in. Where there is
-    a row of what was the default before, a trial is told from whichever of the two it is nearer to.
+    a row of what was the default before, a trial is told from whichever it is nearest to.
 
     Args:
         folder: holds a folder of records for each data set; a file's name says what the trial is, then its seed.
@@ -100,7 +102,7 @@ def _bars(
     ordered = sorted(trials, key=_mean, reverse=True)
     bases = {name: _settings(runs[0][1], facts) for name, runs in defaults.items()}
     # Where no default has run: the best.
-    first = bases.get(DEFAULT) or bases.get(BEFORE) or _settings(ordered[0][0][1], facts)
+    first = next((bases[name] for name in DEFAULTS if name in bases), None) or _settings(ordered[0][0][1], facts)
     bars = []
     for runs in ordered:
         records = [record for _, record in runs]

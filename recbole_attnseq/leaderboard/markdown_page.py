@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from recbole_attnseq.leaderboard.ablation import BEFORE, DEFAULT
+from recbole_attnseq.leaderboard.ablation import DEFAULT, DEFAULTS
 from recbole_attnseq.leaderboard.marks import BUCKETED, COARSE, any_bucketed, any_coarse, escaped, marked
 from recbole_attnseq.leaderboard.rivals import FOREIGN, MARK, summary
 
@@ -76,7 +76,7 @@ def markdown(report: Mapping[str, Any]) -> str:
             {**group, "bars": [bar for bar in group["bars"] if bar["near"] == near]} for group in report["ablation"]
         ]
         # Defaults alone tell nothing.
-        groups = [group for group in groups if any(bar["name"] not in (DEFAULT, BEFORE) for bar in group["bars"])]
+        groups = [group for group in groups if any(bar["name"] not in DEFAULTS for bar in group["bars"])]
         if groups:
             parts += [f"## {title}\n", about, *map(_trials, groups)]
     if report["skipped"]:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from recbole_attnseq.errors import UserError
-from recbole_attnseq.leaderboard.ablation import BEFORE, DEFAULT, Place, Run, candidates_of, read_trials
+from recbole_attnseq.leaderboard.ablation import BEFORE, DEFAULT, TRANSFORMER, Place, Run, candidates_of, read_trials
 from recbole_attnseq.leaderboard.board import read_boards
 from recbole_attnseq.leaderboard.cells import cells_of, read_inventory
 from recbole_attnseq.leaderboard.facts import HISTORY_GROUPS, POPULARITY_GROUPS, SplitFacts, read_facts
@@ -94,7 +94,7 @@ def assemble(
     facts, skipped = _facts(runs)
     tables = []
     defaults: dict[Place, dict[str, list[Run]]] = {}
-    bar_of = {MODEL: DEFAULT, WITHOUT_TIMES: BEFORE}
+    bar_of = {MODEL: DEFAULT, f"{MODEL} (transformer)": TRANSFORMER, WITHOUT_TIMES: BEFORE}
     for board in read_boards(boards)[0]:
         cells = cells_of(board, results / "studies", data)
         inventory = read_inventory(runs, board.datasets)

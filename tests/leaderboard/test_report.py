@@ -259,13 +259,23 @@ def test_equal_settings_that_gave_two_results_are_two_trials(workdir: Path) -> N
 
 def test_a_trial_is_told_from_the_default_that_it_is_nearer_to(workdir: Path) -> None:
     """Trials of before the default read waits changed what was the default then."""
-    rows = {"AttnSeq": {"seeds": [2020]}, WITHOUT_TIMES: {"model": "AttnSeq", "settings": {"time_gaps": False}}}
-    trials = {"AttnSeq (old)": {"time_gaps": False, "n_layers": 1}, "AttnSeq (new)": {"n_layers": 1}}
+    plain = {"user_encoder": "transformer"}
+    rows = {
+        "AttnSeq": {"seeds": [2020]},
+        "AttnSeq (transformer)": {"model": "AttnSeq", "settings": plain},
+        WITHOUT_TIMES: {"model": "AttnSeq", "settings": {"time_gaps": False}},
+    }
+    trials = {
+        "AttnSeq (old)": {"time_gaps": False, "n_layers": 1},
+        "AttnSeq (mid)": {**plain, "n_layers": 1},
+        "AttnSeq (new)": {"n_layers": 1},
+    }
     board = write_board(
         workdir / "boards", {**rows, **{n: {"model": "AttnSeq", "settings": s} for n, s in trials.items()}}
     )
     fake_facts("tiny", waits=9).save(RESULTS / "runs")
     quality = {"AttnSeq": 0.3, WITHOUT_TIMES: 0.2, "AttnSeq (old)": 0.1, "AttnSeq (new)": 0.4}
+    quality |= {"AttnSeq (transformer)": 0.25, "AttnSeq (mid)": 0.27}
     for cell in cells_of(read_board(board), Path("none")):
         record = fake_record(cell, ranks(5, quality[cell.row.name]))
         record = dataclasses.replace(record, valid={"ndcg@10": quality[cell.row.name]})
@@ -281,8 +291,10 @@ def test_a_trial_is_told_from_the_default_that_it_is_nearer_to(workdir: Path) ->
     expected = {
         "new": ("n_layers=1", 0.1, True),
         "the default": ("", 0.0, True),
-        "the default before": ("time_gaps=False", -0.1, True),
-        "old": ("n_layers=1, time_gaps=False", -0.1, True),
+        "mid": ("mean_dropout_prob=0.0, n_layers=1, user_encoder=transformer", 0.02, True),
+        "the transformer": ("mean_dropout_prob=0.0, user_encoder=transformer", -0.05, True),
+        "the default before": ("mean_dropout_prob=0.0, time_gaps=False, user_encoder=transformer", -0.1, True),
+        "old": ("mean_dropout_prob=0.0, n_layers=1, time_gaps=False, user_encoder=transformer", -0.1, True),
     }
     assert shown() == expected
     # Records that keep what auto came to are no nearer to each other for it than to those that do not.
@@ -295,7 +307,7 @@ def test_a_trial_is_told_from_the_default_that_it_is_nearer_to(workdir: Path) ->
     for path in (RESULTS / "runs/tiny").glob("*.json"):
         if read_record(path).row == "AttnSeq":
             path.unlink()
-    assert shown()["the default before"] == ("", 0.0, True), "and not called the default where that has not run"
+    assert shown()["the transformer"] == ("", 0.0, True), "and not called the default where that has not run"
     assert "the default" not in shown()
 
 
