@@ -24,7 +24,7 @@ DROPOUTS = ("embedding_dropout_prob", "hidden_dropout_prob")
 
 # Where waits are read and an item has few targets, the history's mean beside the last state pays, half of its steps
 # left out in training. Validation NDCG@10 against the transformer alone: ml-100k +3.6%, deskdrop +0.5%, MovieTweetings,
-# which had no part in choosing, +1.3%; ml-latest-small +2.1% by script (docs/DEVELOPING.md).
+# which decided, +1.3%; ml-latest-small +2.1% by script (docs/DEVELOPING.md).
 PLAIN, MEAN = "transformer", "transformer_mean"
 MEAN_DROPOUT = 0.5
 FOLLOWING = (*DROPOUTS, "user_encoder", "mean_dropout_prob", "history_negatives", "time_gaps")  # what auto decides here
