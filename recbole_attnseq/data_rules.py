@@ -219,14 +219,13 @@ def what_auto_means(
         waits: how many different ones histories hold; None where that is not known, so that nothing is said of
             ``time_gaps``, nor of a user encoder that follows them.
     """
-    rule = dict.fromkeys(DROPOUTS, dropout(targets, items))
-    rules = {**rule, "history_negatives": compares_history(excluded, history_share(targets, users, items))}
-    if waits is not None:
-        rules["time_gaps"] = waits_tell(waits)
-    timed = rules.get("time_gaps") if values.get("time_gaps") == "auto" else values.get("time_gaps")
-    encoder = values.get("user_encoder")
-    if encoder == "auto" and timed is not None:
-        encoder = rules["user_encoder"] = user_encoder(encoder, bool(timed), targets, items)
-    if encoder != "auto":
-        rules["mean_dropout_prob"] = mean_dropout("auto", encoder)
-    return {key: meaning for key, meaning in rules.items() if values.get(key) == "auto"}
+    given = values.get("time_gaps")
+    timed = given if given != "auto" else None if waits is None else waits_tell(waits)
+    rules = {
+        **network_follows(values, bool(timed), targets, items),
+        "history_negatives": compares_history(excluded, history_share(targets, users, items)),
+        "time_gaps": timed,
+    }
+    if timed is None and values.get("user_encoder") == "auto":
+        rules |= {"user_encoder": None, "mean_dropout_prob": None}
+    return {key: meaning for key, meaning in rules.items() if values.get(key) == "auto" and meaning is not None}

@@ -55,7 +55,7 @@ class AttnSeq(SequentialRecommender):  # type: ignore[misc]
         follows = network_follows(values, self.timed, self.counts["targets"], self.counts["items"])
         if "auto" in (values[key] for key in follows):
             each = self.counts["targets"] / max(1, self.counts["items"])
-            getLogger().info(f"auto, with {each:.3g} targets an item: {follows}")
+            getLogger().info(f"network: auto, with {each:.3g} targets an item: {follows}")
         settings = NetworkSettings(items=self.n_items, max_length=self.max_seq_length, **{**values, **follows})
         # A dense update of a large table would cost more than the step; several processes add dense gradients,
         # clipping takes the norm of dense ones, decay reaches rows that have none, and only Adam has a sparse form.

@@ -86,7 +86,7 @@ def test_the_network_is_built_by_the_rule_and_the_log_says_so(
         network = AttnSeq(config_of(tiny, hidden_dropout_prob=0.1), train).network
     assert network.input_dropout.probability == 0.3
     assert network.settings.hidden_dropout_prob == 0.1
-    assert f"auto, with {each:.3g} targets an item" in caplog.text
+    assert f"network: auto, with {each:.3g} targets an item" in caplog.text
     network = AttnSeq(config_of(tiny, embedding_dropout_prob="auto", hidden_dropout_prob="auto"), train).network
     assert (network.settings.embedding_dropout_prob, network.settings.hidden_dropout_prob) == (0.3, 0.3)
 

@@ -63,10 +63,9 @@ def open_study(
     if not study.user_attrs.get(READY):
         study.set_user_attr(IDENTITY, identity)
         study.set_user_attr(CREATOR, this_worker())
+        exhaustive = isinstance(sampler, optuna.samplers.BruteForceSampler)
         for origin, preset in problem.presets():
-            if isinstance(sampler, optuna.samplers.BruteForceSampler) and not problem.space.holds(
-                preset, problem.defaults
-            ):
+            if exhaustive and not problem.space.holds(preset, problem.defaults):
                 continue  # it takes its own trials for a tree in which this one has no place
             study.enqueue_trial(
                 problem.space.enqueued(preset, problem.defaults),

@@ -1,4 +1,4 @@
-"""MovieLens (GroupLens): 100K, 1M, 20M, 25M, 32M and latest.
+"""MovieLens (GroupLens): 100K, 1M, 20M, 25M, 32M and latest; and MovieTweetings, written as MovieLens 1M is, in UTF-8.
 
 Three notations: tab-separated without header (100K), ``::`` and Latin-1 (1M), CSV with header (the rest).
 """
@@ -47,8 +47,7 @@ def plain(title: str) -> str:
     return _YEAR.sub("", title.strip()).strip()
 
 
-def titles(batch: Batch) -> Batch:
-    """Titles as MovieLens and MovieTweetings write them, apart from their years."""
+def _titles(batch: Batch) -> Batch:
     if "title" not in batch:
         return batch
     return {**batch, "year": mapped(batch["title"], year), "title": mapped(batch["title"], plain)}
@@ -58,11 +57,10 @@ def _flags(batch: Batch) -> Batch:
     """The 19 genre flags of 100K as one list."""
     words = [pc.if_else(pc.equal(batch[name], "1"), name, "") for name in _GENRES if name in batch]
     joined = pc.binary_join_element_wise(*words, "|") if words else pa.nulls(0, pa.string())
-    return {**titles(batch), "genres": joined}
+    return {**_titles(batch), "genres": joined}
 
 
-# Of a film, as here and in MovieTweetings.
-MOVIE_FIELDS = (
+_MOVIE_FIELDS = (
     Field("movie_title:token_seq", "title"),
     Field("release_year:token", "year"),
     Field("genre:token_seq", "genres", split="|"),
@@ -92,7 +90,7 @@ def _release(
         recbole: RecBole's name for it.
     """
     user, item, time = names
-    side = [Side(kind="item", table=movies, key=item, fields=MOVIE_FIELDS)]
+    side = [Side(kind="item", table=movies, key=item, fields=_MOVIE_FIELDS)]
     if people is not None:
         fields = tuple(Field(f"{field}:token") for field in ("age", "gender", "occupation", "zip_code"))
         side.append(Side(kind="user", table=people, key=user, fields=fields))
@@ -140,7 +138,7 @@ _release(
     "6 MB",
     "c4d9eecfca2ab87c1945afe126590906",
     _old("ratings.dat", "::", *_RATING),
-    _old("movies.dat", "::", "item", "title", "genres", compute=titles, **_BYTES),
+    _old("movies.dat", "::", "item", "title", "genres", compute=_titles, **_BYTES),
     _old("users.dat", "::", "user", "gender", "age", "occupation", "zip_code", optional=True),
     recbole="ml-1m",
 )
@@ -159,9 +157,38 @@ for _name, _title, _size, _md5, _recbole in (
         _size,
         _md5,
         Table(files=("ratings.csv",)),
-        Table(files=("movies.csv",), compute=titles, optional=True),
+        Table(files=("movies.csv",), compute=_titles, optional=True),
         names=("userId", "movieId", "timestamp"),
         page="latest" if "latest" in _name else "",
         files=" (ratings.csv, movies.csv)",
         recbole=_recbole,
     )
+
+add(
+    name="movietweetings",
+    domain="video",
+    title="MovieTweetings: ratings of films in tweets since 2013",
+    page="https://github.com/sidooms/MovieTweetings",
+    licence="no formal licence; for research, cite the owner",
+    size="3 MB (the first 100,000 ratings)",
+    citation="Dooms et al., MovieTweetings: a Movie Rating Dataset Collected From Twitter, CrowdRec 2013",
+    get="ratings.dat and movies.dat of one of the folders of snapshots/, or of latest/, in one folder",
+    interactions=(
+        Interactions(
+            table=_old("ratings.dat", "::", *_RATING),
+            user="user",
+            item="item",
+            time="time",
+            fields=(Field("rating:float"),),
+        ),
+    ),
+    side=(
+        Side(
+            kind="item",
+            table=_old("movies.dat", "::", "item", "title", "genres", compute=_titles, optional=True),
+            key="item",
+            fields=_MOVIE_FIELDS,
+        ),
+    ),
+    notes=("latest/ grows with time; the folders of snapshots/ stay as they are.",),
+)

@@ -1,4 +1,4 @@
-"""MicroLens short videos, MovieTweetings ratings and Steam reviews."""
+"""MicroLens short videos and Steam reviews."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import pyarrow as pa
 
 from recbole_attnseq.data.prepare.source import Batch, Field, Interactions, Side, Table, add
 from recbole_attnseq.data.prepare.sources.columns import first_of
-from recbole_attnseq.data.prepare.sources.movielens import MOVIE_FIELDS, titles
 
 
 def _titles(batch: Batch) -> Batch:
@@ -50,44 +49,6 @@ add(
             fields=(Field("title:token_seq"),),
         ),
     ),
-)
-
-add(
-    name="movietweetings",
-    domain="video",
-    title="MovieTweetings: ratings of films in tweets since 2013",
-    page="https://github.com/sidooms/MovieTweetings",
-    licence="no formal licence; for research, cite the owner",
-    size="3 MB (the first 100,000 ratings)",
-    citation="Dooms et al., MovieTweetings: a Movie Rating Dataset Collected From Twitter, CrowdRec 2013",
-    get="ratings.dat and movies.dat of one of the folders of snapshots/, or of latest/, in one folder",
-    interactions=(
-        Interactions(
-            table=Table(
-                files=("ratings.dat",), columns=("user", "item", "rating", "time"), separator="::", quoted=False
-            ),
-            user="user",
-            item="item",
-            time="time",
-            fields=(Field("rating:float"),),
-        ),
-    ),
-    side=(
-        Side(
-            kind="item",
-            table=Table(
-                files=("movies.dat",),
-                columns=("item", "title", "genres"),
-                separator="::",
-                quoted=False,
-                compute=titles,
-                optional=True,
-            ),
-            key="item",
-            fields=MOVIE_FIELDS,
-        ),
-    ),
-    notes=("latest/ grows with time; the folders of snapshots/ stay as they are.",),
 )
 
 add(
