@@ -6,6 +6,7 @@ settings: {exclude_history: True}      # RecBole's or the models' keys, for ever
 time_limit: 14400                      # seconds a run may take; none without it
 tune: {trials: 20}                     # search each row's settings first; {timeout: S} for the same seconds each
 compare: [NDCG@10, Recall@10]          # metrics that are tested for significance; the first one orders the rows
+planned: [GRU4Rec, SASRec]             # rows of others; AttnSeq against their best is a test settled before any run
 notes: [defaults were chosen here]     # sentences that the report says below the tables
 datasets:
   ml-100k: {config_files: [configs/dataset/ml-100k.yaml], settings: {}, time_limit: 3600}
@@ -32,11 +33,12 @@ from recbole_attnseq.errors import UserError, unknown_name
 from recbole_attnseq.leaderboard.measures import ACCURACY, CUTOFFS, split_name
 from recbole_attnseq.leaderboard.published import PUBLISHED
 from recbole_attnseq.recbole_settings import MOST_SEED
+from recbole_attnseq.registration import MODEL
 from recbole_attnseq.training.checks import check_model, read_files
 from recbole_attnseq.yaml_files import read_yaml
 
 _SHARED = {"config_files", "settings", "seeds", "time_limit", "tune"}
-_BOARD_KEYS = {*_SHARED, "datasets", "models", "compare", "notes"}
+_BOARD_KEYS = {*_SHARED, "datasets", "models", "compare", "planned", "notes"}
 _MODEL_KEYS = {*_SHARED, "model", "datasets", "only"}
 _RESERVED = {"seed", "dataset", "model", "data_path", "checkpoint_dir", "nproc", "config_files"}
 DEFAULT_COMPARE = ("NDCG@10", "Recall@10")
@@ -71,11 +73,20 @@ class Row:
 
 @dataclass(frozen=True)
 class Board:
-    """A leaderboard: its file, its rows by data set in the order of the file, the metrics it compares, its notes."""
+    """A leaderboard.
+
+    Attributes:
+        path: its file.
+        rows: by data set, in the order of the file.
+        compare: the metrics that are tested.
+        planned: the rows of other models whose best AttnSeq was meant to meet before any had run.
+        notes: what the report says of it.
+    """
 
     path: Path
     rows: tuple[Row, ...]
     compare: tuple[str, ...]
+    planned: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
 
     @property
@@ -131,7 +142,13 @@ def read_board(path: str | os.PathLike[str]) -> Board:
                 f"{place}: compare: {metric} has a cut-off that the report does not show; choose one of "
                 f"{', '.join(map(str, CUTOFFS))}."
             )
-    return Board(Path(place), rows, compare, tuple(_list_of(place, "notes", values.get("notes"))))
+    planned = _list_of(place, "planned", values.get("planned"))
+    for name in planned:
+        if name not in models:
+            raise UserError(f"{place}: planned: {unknown_name('row', name, models)}")
+        if models[name].get("model", name) == MODEL:
+            raise UserError(f"{place}: planned: '{name}' is {MODEL} itself; name rows of others.")
+    return Board(Path(place), rows, compare, tuple(planned), tuple(_list_of(place, "notes", values.get("notes"))))
 
 
 def read_boards(folder: Path) -> tuple[list[Board], list[str]]:

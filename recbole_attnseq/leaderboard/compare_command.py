@@ -1,9 +1,11 @@
-"""``attnseq compare``: two run records side by side, with the test of significance."""
+"""``attnseq compare``: two runs side by side, of one seed or of several each, with the tests of significance."""
 
 from __future__ import annotations
 
 import argparse
+import glob
 from collections import Counter
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -12,7 +14,7 @@ from recbole_attnseq.leaderboard.cells import differences
 from recbole_attnseq.leaderboard.markdown_page import protocol_text, shown
 from recbole_attnseq.leaderboard.measures import CUTOFFS, per_target, split_name
 from recbole_attnseq.leaderboard.records import RunRecord, read_record
-from recbole_attnseq.leaderboard.significance import LEVEL, Comparison, compare, holm, per_user
+from recbole_attnseq.leaderboard.significance import LEVEL, Comparison, compare, compare_with_seeds, holm, per_user
 from recbole_attnseq.leaderboard.standings import aligned, cost
 
 DEFAULT_METRICS = tuple(f"{name}@{k}" for name in ("ndcg", "recall", "mrr") for k in CUTOFFS)
@@ -20,12 +22,18 @@ DEFAULT_METRICS = tuple(f"{name}@{k}" for name in ("ndcg", "recall", "mrr") for 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The command's flags."""
-    parser.add_argument("first", metavar="RUN_A", help="a run record, e.g. results/runs/ml-100k/AttnSeq-2020-....json")
-    parser.add_argument("second", metavar="RUN_B", help="a record of the same split and protocol")
+    parser.add_argument(
+        "first",
+        metavar="RUN_A",
+        help="a run record, e.g. results/runs/ml-100k/AttnSeq-2020-....json, or a quoted pattern of one run's seeds, "
+        "'results/runs/ml-100k/AttnSeq-*-....json'",
+    )
+    parser.add_argument("second", metavar="RUN_B", help="the same, of the same split and protocol")
     parser.add_argument("--metrics", default=",".join(DEFAULT_METRICS), metavar="A,B", help="default %(default)s")
     parser.epilog = (
-        "Difference is A minus B per user, with its 95% bootstrap interval; p is of a paired randomisation test, "
-        "corrected by Holm's method over the metrics that are shown."
+        "Difference is A minus B per user, seeds averaged, with its 95% bootstrap interval; p is of a paired "
+        "randomisation test. Where both have several seeds, the interval and p for other users and other seeds stand "
+        "behind them (an analysis of variance). Each p is corrected by Holm's method over the metrics that are shown."
     )
 
 
@@ -34,8 +42,31 @@ def run(args: argparse.Namespace) -> None:
     metrics = ["@".join(map(str, split_name(name.strip()))) for name in args.metrics.split(",") if name.strip()]
     if not metrics:
         raise UserError("--metrics names none; give some, e.g. --metrics=ndcg@10,recall@10.")
-    first, second = read_record(args.first), read_record(args.second)
-    print(side_by_side(first, second, metrics))
+    print(side_by_side(read_seeds(args.first), read_seeds(args.second), metrics))
+
+
+def read_seeds(pattern: str) -> list[RunRecord]:
+    """The records that a path or a pattern names, one a seed, in the order of the seeds.
+
+    Raises:
+        UserError: none matches, they do not compare, or they are not of one configuration at different seeds.
+    """
+    named = not glob.has_magic(pattern)
+    records = [read_record(path) for path in ([pattern] if named else sorted(glob.glob(pattern)))]
+    if not records:
+        raise UserError(f"no file matches {pattern}; run records lie in results/runs/DATASET.")
+    for other in records[1:]:
+        refuse_unlike(records[0], other)
+    kinds = sorted({record.config_hash for record in records})
+    if len(kinds) > 1:
+        raise UserError(
+            f"{pattern} matches runs of {len(kinds)} configurations ({', '.join(kinds)}): name one of them, as in "
+            f"'{records[0].model}-*-{kinds[0]}.json'."
+        )
+    twice = [seed for seed, times in Counter(record.seed for record in records).items() if times > 1]
+    if twice:
+        raise UserError(f"{pattern} matches seed {twice[0]} more than once; name each seed's record once.")
+    return sorted(records, key=lambda record: record.seed)
 
 
 def refuse_unlike(first: RunRecord, second: RunRecord) -> None:
@@ -61,44 +92,66 @@ def refuse_unlike(first: RunRecord, second: RunRecord) -> None:
         raise UserError(f"{names} name one split but not the same users; one of them is corrupt, run it again.")
 
 
-def side_by_side(first: RunRecord, second: RunRecord, metrics: list[str]) -> str:
+def side_by_side(first: Sequence[RunRecord], second: Sequence[RunRecord], metrics: list[str]) -> str:
     """The comparison as text.
+
+    Args:
+        first: one run, a record a seed.
+        second: the other.
+        metrics: as :func:`~recbole_attnseq.leaderboard.measures.per_target` knows them.
 
     Raises:
         UserError: the records do not compare, see :func:`refuse_unlike`.
     """
-    refuse_unlike(first, second)
-    own, other = first.ranks, aligned(second, first.users)
-    values = {name: (per_target(name, own), per_target(name, other)) for name in metrics}
-    found = {name: compare(per_user(a, first.users), per_user(b, first.users)) for name, (a, b) in values.items()}
-    corrected = holm([found[name].p for name in metrics])
+    one = first[0]
+    refuse_unlike(one, second[0])
+    users = one.users
+    ranks = [np.stack([aligned(record, users) for record in side]) for side in (first, second)]
+    values = {name: [np.stack([per_target(name, row) for row in side]) for side in ranks] for name in metrics}
+    each = {name: [per_user(side, users) for side in sides] for name, sides in values.items()}
+    found = [compare(a.mean(axis=0), b.mean(axis=0)) for a, b in each.values()]
+    wide = [compare_with_seeds(a, b) for a, b in each.values()]
     lines = [
         f"A: {_title(first)}",
         f"B: {_title(second)}",
-        f"{first.dataset}, split {first.split_hash}, {len(own):,} targets: {protocol_text(first.protocol)}",
-        f"configuration: {differences(first.config, second.config, most=8) or 'the same'} (A instead of B)",
+        f"{one.dataset}, split {one.split_hash}, {len(users):,} targets: {protocol_text(one.protocol)}",
+        f"configuration: {differences(one.config, second[0].config, most=8) or 'the same'} (A instead of B)",
         "",
-        f"{'':<14}{'A':>9}{'B':>9}{'A - B':>10}   {'95% interval':<20}{'p (Holm)':>9}",
+        f"{'':<14}{'A':>9}{'B':>9}{'A - B':>10}{_heads('95% interval')}",
     ]
-    for name, p in zip(metrics, corrected, strict=True):
-        a, b = (float(np.mean(side)) for side in values[name])
-        lines.append(f"{shown(name):<14}{a:>9.4f}{b:>9.4f}" + _difference(found[name], p))
-    costs = cost([first]), cost([second])
+    if all(wide):
+        lines[-1] += _heads("and for other seeds")
+    columns = [_cells(found), _cells([one for one in wide if one])]
+    for place, name in enumerate(metrics):
+        a, b = (float(side.mean()) for side in values[name])
+        cells = "".join(column[place] for column in columns if column)
+        lines.append(f"{shown(name):<14}{a:>9.4f}{b:>9.4f}{found[place].difference:>+10.4f}{cells}")
+    costs = cost(first), cost(second)
     for key, text in (("epochs", "epochs"), ("processor", "processor s"), ("epoch", "s an epoch"),
                       ("memory", "peak MiB"), ("parameters", "parameters")):  # fmt: skip
         lines.append(f"{text:<14}" + "".join(f"{side[key]:>9g}" for side in costs))
     lines.append(f"{'processor':<14}" + " / ".join(side["processors"] for side in costs))
-    better = sum(x < y for x, y in zip(own, other, strict=True))
-    worse = sum(x > y for x, y in zip(own, other, strict=True))
-    lines.append(f"\nA ranks the target higher for {better:,} targets, B for {worse:,}.")
-    return "\n".join(lines)
+    own, other = (side.mean(axis=0) for side in ranks)
+    higher, lower = int((own < other).sum()), int((own > other).sum())
+    lines.append(f"\nA ranks the target higher for {higher:,} targets, B for {lower:,}.")
+    return "\n".join(line.rstrip() for line in lines)
 
 
-def _title(record: RunRecord) -> str:
+def _title(records: Sequence[RunRecord]) -> str:
+    record = records[0]
     row = record.row if record.row == record.model else f"{record.row} ({record.model})"
-    return f"{row}, seed {record.seed}, configuration {record.config_hash}, commit {record.commit}"
+    seeds = ", ".join(str(each.seed) for each in records)
+    commits = ", ".join(dict.fromkeys(each.commit for each in records))
+    return f"{row}, seed {seeds}, configuration {record.config_hash}, commit {commits}"
 
 
-def _difference(found: Comparison, p: float) -> str:
-    mark = "" if p < LEVEL else "  not significant"
-    return f"{found.difference:>+10.4f}   {f'[{found.low:+.4f}, {found.high:+.4f}]':<20}{p:>9.4f}{mark}"
+def _heads(interval: str) -> str:
+    return f"   {interval:<20}{'p (Holm)':>9}{'':>17}"
+
+
+def _cells(column: Sequence[Comparison]) -> list[str]:
+    """Intervals and corrected p-values as text, one a metric."""
+    return [
+        f"   {f'[{found.low:+.4f}, {found.high:+.4f}]':<20}{p:>9.4f}{'' if p < LEVEL else '  not significant':<17}"
+        for found, p in zip(column, holm([found.p for found in column]), strict=True)
+    ]

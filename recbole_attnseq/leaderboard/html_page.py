@@ -15,6 +15,6 @@ def html(report: Mapping[str, Any]) -> str:
     place = files("recbole_attnseq.leaderboard") / "page"
     page, style, script = (place.joinpath(f"page.{kind}").read_text(encoding="utf-8") for kind in ("html", "css", "js"))
     # A closing tag inside the data must not end the element that holds them.
-    rivals = {"heads": HEADS, "rows": summary_rows(report)}
-    data = json.dumps({**report, "rivals": rivals}, ensure_ascii=False, separators=(",", ":")).replace("<", "\\u003c")
+    summaries = {of: {"heads": HEADS, "rows": summary_rows(report, of)} for of in ("rivals", "planned")}
+    data = json.dumps({**report, **summaries}, ensure_ascii=False, separators=(",", ":")).replace("<", "\\u003c")
     return page.replace("/* STYLE */", style).replace("/* SCRIPT */", script).replace("/* DATA */", data)

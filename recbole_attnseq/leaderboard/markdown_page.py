@@ -48,6 +48,13 @@ column, where a rival of one seed counts as a test that found nothing; {MARK}: n
 Processor seconds are those of a whole run, early stopping included; {FOREIGN}: not all on one kind of processor.
 """
 
+_PLANNED = """## Comparisons that were planned
+
+Boards that name rivals (`planned`) ask one question each, beforehand (docs/COMPARISON.md): AttnSeq's row that validation
+prefers, of those that do not know the time of the request, against the best on test of the rivals named. `of` counts
+these. Columns as above; each p is corrected for this table's rows alone.
+"""
+
 _ONE_CHANGE = """AttnSeq's default but for one change of settings (of one, or of two that go together), each run to its
 own end by the code of the commit that its record names, `+changes` where some of it was not committed yet; the default
 may have run again since. NDCG@10 on validation, which decides: mean over the seeds named, and the lowest and highest;
@@ -66,6 +73,8 @@ def markdown(report: Mapping[str, Any]) -> str:
     marks = [_MARKED] if any_bucketed(report["tables"]) else []
     marks += [_COARSE] if any_coarse(report["tables"]) else []
     parts = [_INTRO, *marks, f"{_RIVALS}\n{summary(report)}\n"]
+    if any(table["planned"] for table in report["tables"]):
+        parts.append(f"{_PLANNED}\n{summary(report, 'planned')}\n")
     for table in report["tables"]:
         parts.append(_table(table))
     for title, about, near in (

@@ -13,7 +13,7 @@ from recbole_attnseq.leaderboard.board import read_boards
 from recbole_attnseq.leaderboard.cells import cells_of, read_inventory
 from recbole_attnseq.leaderboard.facts import HISTORY_GROUPS, POPULARITY_GROUPS, SplitFacts, read_facts
 from recbole_attnseq.leaderboard.published import PUBLISHED, read_published
-from recbole_attnseq.leaderboard.rivals import MARKS, WITHOUT_TIMES, rivalry, summary
+from recbole_attnseq.leaderboard.rivals import MARKS, WITHOUT_TIMES, planned, rivalry, summary
 from recbole_attnseq.leaderboard.standings import Table, make_table
 from recbole_attnseq.leaderboard.tables import insert, read_page
 from recbole_attnseq.registration import MODEL
@@ -136,6 +136,7 @@ def _as_dict(table: Table, published: list[dict[str, Any]], results: Path) -> di
         "rows": [row.as_dict(facts, table.compared, results) for row in table.rows],
         "notes": table.notes,
         "rivals": rivalry(table),
+        "planned": planned(table),
         "published": [],
     }
     if table.full:

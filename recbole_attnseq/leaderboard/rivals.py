@@ -41,8 +41,7 @@ def rivalry(table: Table) -> list[dict[str, Any]]:
     rows = [row for row in table.full if row.model == MODEL]
     chosen = [row for row in rows if row.name == MODEL] + [row for row in rows if row.name == WITHOUT_TIMES]
     for timely in (False, True):
-        complete = [row for row in rows if not row.empty and _knows_when(row) == timely]
-        preferred = max(complete, key=lambda row: _valid(row, metric), default=None)
+        preferred = _preferred(rows, timely, metric)
         # Defaults that lack a seed may be ahead of it already: then nothing is preferred to them.
         alike = [row for row in chosen if row.name == MODEL and row.runs and _knows_when(row) == timely]
         if preferred is not None and all(_valid(row, metric) < _valid(preferred, metric) for row in alike):
@@ -60,6 +59,25 @@ def rivalry(table: Table) -> list[dict[str, Any]]:
         if rival is not None and (ours.name, rival.name) not in meetings:
             meetings[ours.name, rival.name] = _meeting(ours, rival, others, metric)
     return list(meetings.values())
+
+
+def planned(table: Table) -> list[dict[str, Any]]:
+    """AttnSeq against the best of the rows that its board names for it, by NDCG@10 on test, as JSON values.
+
+    One comparison, settled before any row had run: AttnSeq is the row that validation prefers, whose seeds have all run
+    and which does not know when somebody asks. Nothing where the board names none, or either side has no result.
+    """
+    rows = [row for row in table.full if row.model == MODEL]
+    ours = _preferred(rows, False, METRIC)
+    others = [row for row in table.rows if row.name in table.planned]
+    rival = max((row for row in others if row.runs), key=lambda row: row.score(METRIC)[0], default=None)
+    return [] if ours is None or rival is None else [_meeting(ours, rival, others, METRIC)]
+
+
+def _preferred(rows: list[TableRow], timely: bool, metric: str) -> TableRow | None:
+    """The row ahead on validation, of those whose seeds have all run, and that know the time of the request or not."""
+    complete = [row for row in rows if not row.empty and _knows_when(row) == timely]
+    return max(complete, key=lambda row: _valid(row, metric), default=None)
 
 
 def _paths(row: TableRow) -> set[Path]:
@@ -114,21 +132,25 @@ HEADS = (
 )  # fmt: skip
 
 
-def summary(report: Mapping[str, Any]) -> str:
-    """The table over all data sets as Markdown."""
-    lines = [list(map(escaped, cells)) for _, cells in summary_rows(report)]
+def summary(report: Mapping[str, Any], of: str = "rivals") -> str:
+    """The table over all data sets as Markdown; ``of`` as :func:`summary_rows` has it."""
+    lines = [list(map(escaped, cells)) for _, cells in summary_rows(report, of)]
     return "\n".join(
         ["| " + " | ".join(HEADS) + " |", "|---" * len(HEADS) + "|", *(f"| {' | '.join(x)} |" for x in lines)]
     )
 
 
-def summary_rows(report: Mapping[str, Any]) -> list[tuple[str, list[str]]]:
+def summary_rows(report: Mapping[str, Any], of: str = "rivals") -> list[tuple[str, list[str]]]:
     """The rows of the table over all data sets: data set and cells; p-values corrected by Holm's method for its rows.
 
     A rival with one seed counts in the column over seeds as a test that found nothing, so that what stands in the other
     rows does not depend on which rival that is.
+
+    Args:
+        report: as assembled.
+        of: "rivals", or "planned" for what boards ask beforehand, which is a family of its own.
     """
-    meetings = [(table, found) for table in report["tables"] for found in table["rivals"]]
+    meetings = [(table, found) for table in report["tables"] for found in table[of]]
     compared = [found for _, found in meetings if found["networks"]]
     corrected = iter(holm([found["p"] for found in compared]))
     corrected_wide = iter(holm([found["with_seeds"][2] if found["with_seeds"] else 1.0 for found in compared]))

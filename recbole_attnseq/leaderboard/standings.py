@@ -128,6 +128,7 @@ class Table:
         board: name of the configuration.
         dataset: its name.
         compared: metrics that are tested, the first one orders the rows.
+        planned: names of the rows whose best AttnSeq was meant to meet before any had run.
         rows: those with results, best first, then the empty ones.
         facts: of the split; None where their file is missing.
         notes: what the board says of it, and what was left out, and why.
@@ -136,6 +137,7 @@ class Table:
     board: str
     dataset: str
     compared: tuple[str, ...]
+    planned: tuple[str, ...]
     rows: list[TableRow]
     facts: SplitFacts | None
     notes: list[str]
@@ -199,9 +201,8 @@ def make_table(
     known = facts.get(split) if split else None
     if split and known is None:
         notes.append(f"splits/{split}.json is missing: no figures by history and popularity; run one cell again.")
-    return Table(
-        board.path.stem, dataset, names, [*full, *(row for row in rows.values() if not row.runs)], known, notes
-    )
+    ordered = [*full, *(row for row in rows.values() if not row.runs)]
+    return Table(board.path.stem, dataset, names, board.planned, ordered, known, notes)
 
 
 def _users(records: Sequence[RunRecord], facts: SplitFacts | None) -> list[str]:

@@ -72,6 +72,11 @@ BAD: dict[str, tuple[dict[str, Any], str]] = {
         r"compare: NDCG@7 has a cut-off that the report does not show; choose",
     ),
     "compared metric": ({"compare": ["NDGC@10"]}, r"compare: unknown metric 'NDGC'. Did you mean 'NDCG'"),
+    "planned": ({"planned": ["Pip"]}, r"planned: unknown row 'Pip'. Did you mean 'Pop'"),
+    "planned against itself": (
+        {"models": {"Pop": None, "AttnSeq": None}, "planned": ["AttnSeq"]},
+        r"planned: 'AttnSeq' is AttnSeq itself; name rows of others",
+    ),
     "a metric of no user": ({"compare": ["ItemCoverage@10"]}, r"ItemCoverage@10 is no mean over users; choose Recall"),
     "a metric that is no list": ({"compare": "NDCG@10"}, r"compare is 'NDCG@10'; write a list, e.g. \[NDCG@10\]"),
     "a number of metrics": ({"compare": 5}, r"compare is 5; write a list"),

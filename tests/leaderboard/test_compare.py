@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from recbole_attnseq import cli
@@ -12,6 +14,7 @@ from recbole_attnseq.leaderboard.board import read_board
 from recbole_attnseq.leaderboard.cells import cells_of
 from recbole_attnseq.leaderboard.measures import per_target
 from recbole_attnseq.leaderboard.records import RunRecord
+from recbole_attnseq.leaderboard.significance import compare, compare_with_seeds
 from tests.leaderboard.fakes import fake_record, ranks, write_board
 
 
@@ -47,6 +50,45 @@ def test_a_record_does_not_differ_from_itself(
     out = capsys.readouterr().out
     assert out.count("not significant") == 9
     assert "+0.0000" in out
+
+
+def test_seeds_of_a_run_are_averaged_user_by_user(
+    pair: tuple[RunRecord, RunRecord], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """And where both sides have several, the second interval and p are for other seeds as well."""
+    sides = []
+    for folder, record, first in zip("ab", pair, (0, 50), strict=True):
+        drawn = [dataclasses.replace(record, seed=seed, ranks=ranks(first + seed, 0.2)) for seed in (4, 7, 9)]
+        for each in drawn:
+            each.save(folder)
+        sides.append(np.stack([per_target("ndcg@10", each.ranks) for each in drawn]))
+    many = ["a/*/*.json", "b/*/*.json"]
+    assert cli.main(["compare", *many, "--metrics=ndcg@10"]) == 0
+    out = capsys.readouterr().out
+    assert "A: AttnSeq, seed 4, 7, 9, configuration" in out
+    (line,) = [line for line in out.splitlines() if line.startswith("NDCG@10")]
+    found = compare(*(side.mean(axis=0) for side in sides))
+    wide = compare_with_seeds(*sides)
+    assert wide is not None
+    expected = [sides[0].mean(), sides[1].mean(), found.difference, found.low, found.high, found.p]
+    numbers = [float(x) for x in re.findall(r"[+-]?[0-9]\.[0-9]{4}", line)]
+    assert numbers == pytest.approx([*expected, wide.low, wide.high, wide.p], abs=6e-5)
+    one = str(pair[1].save("c"))
+    assert cli.main(["compare", many[0], one, "--metrics=ndcg@10"]) == 0
+    assert "for other seeds" not in capsys.readouterr().out, "one seed tells nothing of seeds"
+
+
+def test_a_pattern_names_one_run(pair: tuple[RunRecord, RunRecord], capsys: pytest.CaptureFixture[str]) -> None:
+    one = str(pair[0].save("a"))
+    pair[0].save("b")
+    pair[1].save("c")
+    for pattern, words in (
+        ("d/*.json", "no file matches d/"),
+        ("[ac]/*/*.json", "matches runs of 2 configurations ("),
+        ("[ab]/*/*.json", "matches seed 2020 more than once"),
+    ):
+        assert cli.main(["compare", pattern, one]) == 2
+        assert words in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

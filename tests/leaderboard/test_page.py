@@ -283,6 +283,7 @@ def test_the_committed_page_opens_with_all_its_tables(browser: Any) -> None:
     data = json.loads(browser.execute_script("return document.getElementById('data').textContent"))
     assert len(_all(browser, "section")) == len(data["tables"]) > 5
     assert len(_all(browser, "#rivals tbody tr")) == len(data["rivals"]["rows"]) > 5
+    assert len(_all(browser, "#planned tbody tr")) == len(data["planned"]["rows"]) > 1
     _choose(browser, "dataset", "lastfm")
     shown = [row.text for row in _all(browser, "#rivals tbody tr")]
     assert len(shown) == sum(dataset == "lastfm" for dataset, _ in data["rivals"]["rows"])

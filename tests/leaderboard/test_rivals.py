@@ -173,7 +173,7 @@ def test_p_values_are_corrected_and_what_is_not_significant_is_marked(workdir: P
     found |= {"processors": "one", "with_seeds": [0.01, 0.19, 0.03]}
     report: dict[str, Any] = {
         "tables": [
-            {"board": name, "dataset": name, "rivals": [{**found, "p": p}]}
+            {"board": name, "dataset": name, "rivals": [{**found, "p": p}], "planned": []}
             for name, p in (("first", 0.02), ("second", 0.04))
         ]
     }
@@ -238,6 +238,28 @@ def test_the_command_writes_it_into_a_page(workdir: Path, capsys: pytest.Capture
     assert main(command) == 0
     table = summary(assemble(workdir / "boards", RESULTS))
     assert page.read_text(encoding="utf-8") == f"before\n{MARKS[0]}\n{table}\n{MARKS[1]}\nafter\n"
+
+
+def test_a_planned_comparison_is_of_what_validation_prefers_and_of_those_that_it_names(workdir: Path) -> None:
+    """Not the default, nor who knows the time; not the best of all others; corrected for its own table alone."""
+    timely = {"model": "AttnSeq", "settings": {"trends": [60]}}
+    board = write_board(workdir / "boards", {**MODELS, "AttnSeq (trends)": timely}, planned=["Pop", "BPR"])
+    scores = {"AttnSeq (trends)": 0.5, "AttnSeq (tuned)": 0.3, "AttnSeq": 0.4, "Pop": 0.02, "BPR": 0.1, "FPMC": 0.2}
+    fill(board, workdir / "results", scores)
+    prefer(board, "AttnSeq (tuned)", 0.8)
+    prefer(board, "AttnSeq (trends)", 0.9)
+    report = assemble(workdir / "boards", RESULTS)
+    (found,) = report["tables"][0]["planned"]
+    assert (found["ours"]["name"], found["rival"]["name"]) == ("AttnSeq (tuned)", "BPR")
+    assert (found["run"], found["listed"]) == (2, 2)
+    assert len(report["tables"][0]["rivals"]) == 3
+    row = {**found, "p": 0.03, "networks": True}
+    report["tables"][0]["planned"] = [row]
+    assert "| 0.0300 |" in summary(report, "planned"), "the rows of the other table do not count here"
+    heading = "## Comparisons that were planned"
+    assert heading in markdown(report)
+    write_board(workdir / "boards", MODELS)
+    assert heading not in markdown(assemble(workdir / "boards", RESULTS))
 
 
 def test_what_was_searched_meets_what_was_searched_alike(workdir: Path) -> None:

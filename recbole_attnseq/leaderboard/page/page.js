@@ -309,19 +309,21 @@ function section(table) {
   return node;
 }
 
-/* AttnSeq against the best of the others: what LEADERBOARD.md begins with. */
-function rivals() {
-  const rows = report.rivals.rows.filter(([dataset]) => !state.dataset || dataset === state.dataset).map(([, cells]) => cells);
+/* AttnSeq against others: what LEADERBOARD.md begins with. */
+function summaries() {
+  return [...summary("rivals", "AttnSeq against the best of the others", "AttnSeq by default, then the row of its that validation prefers, in brackets. Its rival is the best model of others on test; “of” counts the rows of theirs that have run. The first interval and p are over other users, the second over other users and other seeds; each p is corrected for its column. † not all on one kind of processor."),
+  ...summary("planned", "Comparisons that were planned", "The row of AttnSeq that validation prefers against the best of the rivals that a board names beforehand. Each p is corrected for this table alone.")];
+}
+
+function summary(of, name, text) {
+  const rows = report[of].rows.filter(([dataset]) => !state.dataset || dataset === state.dataset).map(([, cells]) => cells);
   if (!rows.length) return [];
-  const name = "AttnSeq against the best of the others";
-  return [make("div", { id: "rivals" }, make("h2", {}, name),
-    make("p", { class: "quiet" }, "AttnSeq by default, then the row of its that validation prefers, in brackets. Its rival is the best model of others on test; “of” counts the rows of theirs that have run. The first interval and p are over other users, the second over other users and other seeds; each p is corrected for its column. † not all on one kind of processor."),
-    plainTable(report.rivals.heads, rows, name))];
+  return [make("div", { id: of }, make("h2", {}, name), make("p", { class: "quiet" }, text), plainTable(report[of].heads, rows, name))];
 }
 
 function render() {
   const tables = report.tables.filter((table) => !state.dataset || table.dataset === state.dataset);
-  document.getElementById("tables").replaceChildren(...rivals(), ...tables.map(section));
+  document.getElementById("tables").replaceChildren(...summaries(), ...tables.map(section));
   const rows = tables.reduce((sum, table) => sum + table.rows.length, 0);
   document.getElementById("status").textContent = `${tables.length} table${tables.length === 1 ? "" : "s"}, ${rows} rows.`;
 }
