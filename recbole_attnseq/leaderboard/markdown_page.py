@@ -50,9 +50,9 @@ Processor seconds are those of a whole run, early stopping included; {FOREIGN}: 
 
 _PLANNED = """## Comparisons that were planned
 
-Boards that name rivals (`planned`) ask one question each, beforehand (docs/COMPARISON.md): AttnSeq's row that validation
-prefers, of those that do not know the time of the request, against the best on test of the rivals named. `of` counts
-these. Columns as above; each p is corrected for this table's rows alone.
+Boards that name rivals (`planned`) ask one question each, beforehand (docs/COMPARISON.md): AttnSeq's row that is ahead
+on validation, of those that do not know the time of the request, against the best on test of the rivals named. `of`
+counts these. Columns as above; each p is corrected for this table's rows alone.
 """
 
 _ONE_CHANGE = """AttnSeq's default but for one change of settings (of one, or of two that go together), each run to its
