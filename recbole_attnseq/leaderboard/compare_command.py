@@ -6,16 +6,15 @@ import argparse
 import glob
 from collections import Counter
 from collections.abc import Sequence
-
-import numpy as np
+from pathlib import Path
 
 from recbole_attnseq.errors import UserError
 from recbole_attnseq.leaderboard.cells import differences
 from recbole_attnseq.leaderboard.markdown_page import protocol_text, shown
 from recbole_attnseq.leaderboard.measures import CUTOFFS, per_target, split_name
-from recbole_attnseq.leaderboard.records import RunRecord, read_record
-from recbole_attnseq.leaderboard.significance import LEVEL, Comparison, compare, compare_with_seeds, holm, per_user
-from recbole_attnseq.leaderboard.standings import aligned, cost
+from recbole_attnseq.leaderboard.records import RunRecord, aligned_seeds, read_record
+from recbole_attnseq.leaderboard.significance import LEVEL, Comparison, compare_runs, holm
+from recbole_attnseq.leaderboard.standings import cost
 
 DEFAULT_METRICS = tuple(f"{name}@{k}" for name in ("ndcg", "recall", "mrr") for k in CUTOFFS)
 
@@ -51,7 +50,7 @@ def read_seeds(pattern: str) -> list[RunRecord]:
     Raises:
         UserError: none matches, they do not compare, or they are not of one configuration at different seeds.
     """
-    named = not glob.has_magic(pattern)
+    named = Path(pattern).is_file() or not glob.has_magic(pattern)  # a folder's name may hold brackets
     records = [read_record(path) for path in ([pattern] if named else sorted(glob.glob(pattern)))]
     if not records:
         raise UserError(f"no file matches {pattern}; run records lie in results/runs/DATASET.")
@@ -106,33 +105,31 @@ def side_by_side(first: Sequence[RunRecord], second: Sequence[RunRecord], metric
     one = first[0]
     refuse_unlike(one, second[0])
     users = one.users
-    ranks = [np.stack([aligned(record, users) for record in side]) for side in (first, second)]
-    values = {name: [np.stack([per_target(name, row) for row in side]) for side in ranks] for name in metrics}
-    each = {name: [per_user(side, users) for side in sides] for name, sides in values.items()}
-    found = [compare(a.mean(axis=0), b.mean(axis=0)) for a, b in each.values()]
-    wide = [compare_with_seeds(a, b) for a, b in each.values()]
+    own, other = (aligned_seeds(side, users) for side in (first, second))
+    values = [(per_target(name, own), per_target(name, other)) for name in metrics]
+    found, wide = zip(*(compare_runs(a, b, users) for a, b in values), strict=True)
+    tests = {"95% interval": _cells(found)}
+    if all(wide):
+        tests["and for other seeds"] = _cells(wide)
+    heads = "".join(f"   {interval:<20}{'p (Holm)':>9}{'':>17}" for interval in tests)
     lines = [
         f"A: {_title(first)}",
         f"B: {_title(second)}",
         f"{one.dataset}, split {one.split_hash}, {len(users):,} targets: {protocol_text(one.protocol)}",
         f"configuration: {differences(one.config, second[0].config, most=8) or 'the same'} (A instead of B)",
         "",
-        f"{'':<14}{'A':>9}{'B':>9}{'A - B':>10}{_heads('95% interval')}",
+        f"{'':<14}{'A':>9}{'B':>9}{'A - B':>10}{heads}",
     ]
-    if all(wide):
-        lines[-1] += _heads("and for other seeds")
-    columns = [_cells(found), _cells([one for one in wide if one])]
-    for place, name in enumerate(metrics):
-        a, b = (float(side.mean()) for side in values[name])
-        cells = "".join(column[place] for column in columns if column)
-        lines.append(f"{shown(name):<14}{a:>9.4f}{b:>9.4f}{found[place].difference:>+10.4f}{cells}")
+    for name, (a, b), difference, *cells in zip(metrics, values, found, *tests.values(), strict=True):
+        figures = f"{a.mean():>9.4f}{b.mean():>9.4f}{difference.difference:>+10.4f}"
+        lines.append(f"{shown(name):<14}{figures}{''.join(cells)}")
     costs = cost(first), cost(second)
     for key, text in (("epochs", "epochs"), ("processor", "processor s"), ("epoch", "s an epoch"),
                       ("memory", "peak MiB"), ("parameters", "parameters")):  # fmt: skip
         lines.append(f"{text:<14}" + "".join(f"{side[key]:>9g}" for side in costs))
     lines.append(f"{'processor':<14}" + " / ".join(side["processors"] for side in costs))
-    own, other = (side.mean(axis=0) for side in ranks)
-    higher, lower = int((own < other).sum()), int((own > other).sum())
+    mean, others = own.mean(axis=0), other.mean(axis=0)
+    higher, lower = int((mean < others).sum()), int((mean > others).sum())
     lines.append(f"\nA ranks the target higher for {higher:,} targets, B for {lower:,}.")
     return "\n".join(line.rstrip() for line in lines)
 
@@ -143,10 +140,6 @@ def _title(records: Sequence[RunRecord]) -> str:
     seeds = ", ".join(str(each.seed) for each in records)
     commits = ", ".join(dict.fromkeys(each.commit for each in records))
     return f"{row}, seed {seeds}, configuration {record.config_hash}, commit {commits}"
-
-
-def _heads(interval: str) -> str:
-    return f"   {interval:<20}{'p (Holm)':>9}{'':>17}"
 
 
 def _cells(column: Sequence[Comparison]) -> list[str]:

@@ -38,10 +38,10 @@ def per_target(name: str, ranks: Iterable[int]) -> Floats:
 
     Args:
         name: e.g. ``"ndcg@10"``.
-        ranks: (R,) place of each target, 1 for the first.
+        ranks: (R,) place of each target, 1 for the first; (S, R) of several seeds, as an array.
 
     Returns:
-        (R,) values in [0, 1]. Their mean is RecBole's metric.
+        As many values in [0, 1]. Their mean is RecBole's metric.
     """
     metric, k = split_name(name)
     rank = np.asarray(list(ranks) if not isinstance(ranks, np.ndarray) else ranks, dtype=np.float64)

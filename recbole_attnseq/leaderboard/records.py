@@ -5,10 +5,14 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
+
+import numpy as np
+import numpy.typing as npt
 
 from recbole_attnseq.data_rules import mean_dropout
 from recbole_attnseq.errors import UserError
@@ -116,6 +120,24 @@ class RunRecord:
 def record_name(model: str, seed: int, config_hash: str) -> str:
     """The file name of a run's record."""
     return f"{model}-{seed}-{config_hash}.json"
+
+
+def aligned(record: RunRecord, users: Sequence[str]) -> list[int]:
+    """A record's ranks in the order of ``users``; a user's several targets keep theirs."""
+    if record.users == list(users):
+        return record.ranks
+    place: dict[str, list[int]] = {}
+    for user, rank in zip(record.users, record.ranks, strict=True):
+        place.setdefault(user, []).append(rank)
+    if Counter(record.users) != Counter(users):
+        raise ValueError(f"{record.name} has other users than the split that it names.")
+    turn = {user: iter(ranks) for user, ranks in place.items()}
+    return [next(turn[user]) for user in users]
+
+
+def aligned_seeds(records: Sequence[RunRecord], users: Sequence[str]) -> npt.NDArray[np.int64]:
+    """(S, R) the ranks of one run's records, a row a seed, in the order of ``users``."""
+    return np.stack([aligned(record, users) for record in records])
 
 
 def read_record(path: str | os.PathLike[str]) -> RunRecord:

@@ -9,7 +9,7 @@ from typing import Any
 
 from recbole_attnseq.leaderboard.marks import BUCKETED, escaped
 from recbole_attnseq.leaderboard.records import is_sequential
-from recbole_attnseq.leaderboard.significance import LEVEL, compare, compare_with_seeds, holm, per_user
+from recbole_attnseq.leaderboard.significance import LEVEL, compare_runs, holm
 from recbole_attnseq.leaderboard.standings import Table, TableRow, cost, processors
 from recbole_attnseq.registration import MODEL, RECENT
 
@@ -55,7 +55,7 @@ def rivalry(table: Table) -> list[dict[str, Any]]:
     meetings = {}
     for ours, whole in pairs:
         others = [row for row in whole if _knows_when(ours) or not _knows_when(row)]
-        rival = max((row for row in others if row.runs), key=lambda row: row.score(metric)[0], default=None)
+        rival = _best(others, metric)
         if rival is not None and (ours.name, rival.name) not in meetings:
             meetings[ours.name, rival.name] = _meeting(ours, rival, others, metric)
     return list(meetings.values())
@@ -70,7 +70,7 @@ def planned(table: Table) -> list[dict[str, Any]]:
     rows = [row for row in table.full if row.model == MODEL]
     ours = _preferred(rows, False, METRIC)
     others = [row for row in table.rows if row.name in table.planned]
-    rival = max((row for row in others if row.runs), key=lambda row: row.score(METRIC)[0], default=None)
+    rival = _best(others, METRIC)
     return [] if ours is None or rival is None else [_meeting(ours, rival, others, METRIC)]
 
 
@@ -78,6 +78,11 @@ def _preferred(rows: list[TableRow], timely: bool, metric: str) -> TableRow | No
     """The row ahead on validation, of those whose seeds have all run, and that know the time of the request or not."""
     complete = [row for row in rows if not row.empty and _knows_when(row) == timely]
     return max(complete, key=lambda row: _valid(row, metric), default=None)
+
+
+def _best(rows: list[TableRow], metric: str) -> TableRow | None:
+    """The row ahead on test, of those that have a result."""
+    return max((row for row in rows if row.runs), key=lambda row: row.score(metric)[0], default=None)
 
 
 def _paths(row: TableRow) -> set[Path]:
@@ -91,9 +96,7 @@ def _knows_when(row: TableRow) -> bool:
 
 def _meeting(ours: TableRow, rival: TableRow, others: list[TableRow], metric: str) -> dict[str, Any]:
     users = ours.runs[0][1].users
-    found = compare(per_user(ours.values(metric, users), users), per_user(rival.values(metric, users), users))
-    each = [per_user(side.each_seed(metric, users), users) for side in (ours, rival)]
-    wide = compare_with_seeds(*each)
+    found, wide = compare_runs(ours.each_seed(metric, users), rival.each_seed(metric, users), users)
     return {
         "metric": metric,
         "ours": _side(ours, metric),

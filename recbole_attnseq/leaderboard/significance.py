@@ -116,6 +116,18 @@ def compare_with_seeds(first: Floats, second: Floats) -> Comparison | None:
     return Comparison(mean, mean - reach, mean + reach, p, len(difference))
 
 
+def compare_runs(first: Floats, second: Floats, users: Sequence[str]) -> tuple[Comparison, Comparison | None]:
+    """Two runs by :func:`compare`, seeds averaged target by target, and by :func:`compare_with_seeds`.
+
+    Args:
+        first: (S, R) values of one run at S seeds.
+        second: (S', R) values of the other.
+        users: (R,) whose each target is.
+    """
+    narrow = compare(per_user(first.mean(axis=0), users), per_user(second.mean(axis=0), users))
+    return narrow, compare_with_seeds(per_user(first, users), per_user(second, users))
+
+
 def _chance(values: Floats) -> float:
     """What is left of the variance of the mean of (S, R) values where each seed and each target had its own mean."""
     rest = values - values.mean(axis=0) - values.mean(axis=1, keepdims=True) + values.mean()

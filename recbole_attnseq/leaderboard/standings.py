@@ -12,15 +12,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from recbole_attnseq.data.prepare.source import RECBOLES_OWN
 from recbole_attnseq.leaderboard.board import Board
 from recbole_attnseq.leaderboard.cells import DONE, Cell, Inventory, State, flags_of, state_of
 from recbole_attnseq.leaderboard.facts import HISTORY_GROUPS, POPULARITY_GROUPS, SplitFacts
 from recbole_attnseq.leaderboard.meanings import changed_rules
 from recbole_attnseq.leaderboard.measures import ACCURACY, BEYOND, CUTOFFS, Floats, per_target
-from recbole_attnseq.leaderboard.records import RunRecord
+from recbole_attnseq.leaderboard.records import RunRecord, aligned_seeds
 from recbole_attnseq.leaderboard.significance import (
     LEVEL,
     Comparison,
@@ -65,7 +63,7 @@ class TableRow:
 
     def each_seed(self, metric: str, users: Sequence[str]) -> Floats:
         """(S, R) the metric of every target at every seed, in the order of ``users``."""
-        return np.stack([per_target(metric, aligned(record, users)) for _, record in self.runs])
+        return per_target(metric, aligned_seeds([record for _, record in self.runs], users))
 
     def score(self, metric: str) -> tuple[float, float | None]:
         """Mean and standard deviation over seeds of a metric that follows from ranks."""
@@ -251,19 +249,6 @@ def against_best_other(rows: Sequence[TableRow], metric: str) -> None:
     second = found[0]
     turned = Comparison(-second.difference, -second.high, -second.low, second.p, second.users)
     order[0].versus[metric] = (order[1].name, turned, corrected[0])
-
-
-def aligned(record: RunRecord, users: Sequence[str]) -> list[int]:
-    """A record's ranks in the order of ``users``; a user's several targets keep theirs."""
-    if record.users == list(users):
-        return record.ranks
-    place: dict[str, list[int]] = {}
-    for user, rank in zip(record.users, record.ranks, strict=True):
-        place.setdefault(user, []).append(rank)
-    if Counter(record.users) != Counter(users):
-        raise ValueError(f"{record.name} has other users than the split that it names.")
-    turn = {user: iter(ranks) for user, ranks in place.items()}
-    return [next(turn[user]) for user in users]
 
 
 def cost(records: Sequence[RunRecord]) -> dict[str, Any]:

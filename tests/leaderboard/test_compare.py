@@ -89,6 +89,7 @@ def test_a_pattern_names_one_run(pair: tuple[RunRecord, RunRecord], capsys: pyte
     ):
         assert cli.main(["compare", pattern, one]) == 2
         assert words in capsys.readouterr().err
+    assert cli.main(["compare", str(pair[0].save("x[1]")), one]) == 0, "a path that exists is no pattern"
 
 
 @pytest.mark.parametrize(

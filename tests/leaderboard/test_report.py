@@ -22,11 +22,11 @@ from recbole_attnseq.leaderboard.marks import BUCKETED, COARSE
 from recbole_attnseq.leaderboard.measures import per_target
 from recbole_attnseq.leaderboard.picture import picture
 from recbole_attnseq.leaderboard.published import PUBLISHED
-from recbole_attnseq.leaderboard.records import RunRecord, read_record
+from recbole_attnseq.leaderboard.records import RunRecord, aligned, read_record
 from recbole_attnseq.leaderboard.report import assemble, write_report
 from recbole_attnseq.leaderboard.rivals import WITHOUT_TIMES
 from recbole_attnseq.leaderboard.significance import compare, holm
-from recbole_attnseq.leaderboard.standings import aligned, command_of
+from recbole_attnseq.leaderboard.standings import command_of
 from recbole_attnseq.training.processes import write_whole
 from tests.leaderboard.fakes import SETTINGS, SPLIT, fake_facts, fake_record, fill, ranks, with_config, write_board
 
